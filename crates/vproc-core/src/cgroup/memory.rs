@@ -1,0 +1,237 @@
+//! Memory and swap of a container.
+//!
+//! Sources: `Documentation/admin-guide/cgroup-v2.rst` (memory.*), and for v1
+//! `Documentation/admin-guide/cgroup-v1/memory.rst` §2 and §5.2.
+
+use super::{Limit, lower, lowest_limit, own_bytes, own_text};
+use crate::contract::{Need, Scope};
+use crate::text::pairs;
+use crate::units::{Bytes, Kib};
+use crate::{Error, View};
+
+const V1_STAT: &str = "memory.stat.v1";
+
+/// Limit, usage and statistics of memory.
+pub const NEEDS: &[Need] = &[
+    Need::v2("memory", "memory.max", Scope::Lineage),
+    Need::v2("memory", "memory.high", Scope::Lineage).when(|knobs, _| knobs.memory_high_limits),
+    Need::v2("memory", "memory.current", Scope::Nearest),
+    Need::v2("memory", "memory.stat", Scope::Nearest),
+    Need::v1("memory", "memory.limit_in_bytes", Scope::Lineage),
+    Need::v1("memory", "memory.usage_in_bytes", Scope::Nearest),
+    Need::v1("memory", "memory.stat", Scope::Nearest).keyed(V1_STAT),
+];
+
+/// What the v1 statistics lack.
+pub const V1_KERNEL_NEEDS: &[Need] =
+    &[Need::v1("memory", "memory.kmem.usage_in_bytes", Scope::Nearest)];
+
+/// Limit and usage of swap; needs [`NEEDS`] too.
+pub const SWAP_NEEDS: &[Need] = &[
+    Need::v2("memory", "memory.swap.max", Scope::Lineage).when(|knobs, _| !knobs.swap_hidden),
+    Need::v2("memory", "memory.swap.current", Scope::Nearest).when(|knobs, _| !knobs.swap_hidden),
+    Need::v1("memory", "memory.memsw.limit_in_bytes", Scope::Lineage)
+        .when(|knobs, _| !knobs.swap_hidden),
+    Need::v1("memory", "memory.memsw.usage_in_bytes", Scope::Nearest)
+        .when(|knobs, _| !knobs.swap_hidden),
+];
+
+/// Amounts of `memory.stat`, under the names of v2. What a kernel does not
+/// report is zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // the kernel's names
+pub struct Stat {
+    pub anon: Bytes,
+    pub file: Bytes,
+    pub shmem: Bytes,
+    pub file_mapped: Bytes,
+    pub file_dirty: Bytes,
+    pub file_writeback: Bytes,
+    pub swapcached: Bytes,
+    pub active_anon: Bytes,
+    pub inactive_anon: Bytes,
+    pub active_file: Bytes,
+    pub inactive_file: Bytes,
+    pub unevictable: Bytes,
+    pub anon_thp: Bytes,
+    pub file_thp: Bytes,
+    pub shmem_thp: Bytes,
+    pub slab: Bytes,
+    pub slab_reclaimable: Bytes,
+    pub slab_unreclaimable: Bytes,
+    pub kernel_stack: Bytes,
+    pub pagetables: Bytes,
+    pub sec_pagetables: Bytes,
+    pub percpu: Bytes,
+    pub vmalloc: Bytes,
+    pub zswap: Bytes,
+    pub zswapped: Bytes,
+    /// Swap in use; v1 only, v2 has `memory.swap.current`.
+    pub swap: Option<Bytes>,
+}
+
+impl Stat {
+    fn v2(text: &str) -> Self {
+        let mut stat = Stat::default();
+        for (key, value) in pairs(text) {
+            let amount = match key {
+                "anon" => &mut stat.anon,
+                "file" => &mut stat.file,
+                "shmem" => &mut stat.shmem,
+                "file_mapped" => &mut stat.file_mapped,
+                "file_dirty" => &mut stat.file_dirty,
+                "file_writeback" => &mut stat.file_writeback,
+                "swapcached" => &mut stat.swapcached,
+                "active_anon" => &mut stat.active_anon,
+                "inactive_anon" => &mut stat.inactive_anon,
+                "active_file" => &mut stat.active_file,
+                "inactive_file" => &mut stat.inactive_file,
+                "unevictable" => &mut stat.unevictable,
+                "anon_thp" => &mut stat.anon_thp,
+                "file_thp" => &mut stat.file_thp,
+                "shmem_thp" => &mut stat.shmem_thp,
+                "slab" => &mut stat.slab,
+                "slab_reclaimable" => &mut stat.slab_reclaimable,
+                "slab_unreclaimable" => &mut stat.slab_unreclaimable,
+                "kernel_stack" => &mut stat.kernel_stack,
+                "pagetables" => &mut stat.pagetables,
+                "sec_pagetables" => &mut stat.sec_pagetables,
+                "percpu" => &mut stat.percpu,
+                "vmalloc" => &mut stat.vmalloc,
+                "zswap" => &mut stat.zswap,
+                "zswapped" => &mut stat.zswapped,
+                _ => continue,
+            };
+            *amount = Bytes(value);
+        }
+        stat
+    }
+
+    /// v1 counts a group's own pages without a prefix and those of the whole
+    /// subtree with `total_`. It has no kernel memory here: see
+    /// [`V1_KERNEL_NEEDS`].
+    fn v1(text: &str) -> Self {
+        let mut stat = Stat::default();
+        for (key, value) in pairs(text) {
+            let Some(key) = key.strip_prefix("total_") else { continue };
+            let amount = match key {
+                "rss" => &mut stat.anon,
+                "cache" => &mut stat.file,
+                "shmem" => &mut stat.shmem,
+                "mapped_file" => &mut stat.file_mapped,
+                "dirty" => &mut stat.file_dirty,
+                "writeback" => &mut stat.file_writeback,
+                "swapcached" => &mut stat.swapcached,
+                "active_anon" => &mut stat.active_anon,
+                "inactive_anon" => &mut stat.inactive_anon,
+                "active_file" => &mut stat.active_file,
+                "inactive_file" => &mut stat.inactive_file,
+                "unevictable" => &mut stat.unevictable,
+                "rss_huge" => &mut stat.anon_thp,
+                "swap" => stat.swap.insert(Bytes::ZERO),
+                _ => continue,
+            };
+            *amount = Bytes(value);
+        }
+        stat
+    }
+
+    fn with_v1_kernel_memory(mut self, kernel: Bytes) -> Self {
+        self.slab = kernel;
+        self.slab_unreclaimable = kernel;
+        self
+    }
+}
+
+/// Memory of a container.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Memory {
+    /// The lowest limit over the leaf and its ancestors.
+    pub limit: Option<Limit>,
+    /// What the container uses; `None` where no group of its own counts it.
+    pub usage: Option<Bytes>,
+    /// Its parts.
+    pub stat: Stat,
+}
+
+impl Memory {
+    /// Reads [`NEEDS`], and [`V1_KERNEL_NEEDS`] where the entry has them.
+    pub fn read(view: &View<'_>) -> Result<Self, Error> {
+        let high = lowest_limit(view, "memory.high")?;
+        let max = lowest_limit(view, "memory.max")?;
+        let v1 = lowest_limit(view, "memory.limit_in_bytes")?;
+        let usage = match own_bytes(view, "memory.current")? {
+            Some(usage) => Some(usage),
+            None => own_bytes(view, "memory.usage_in_bytes")?,
+        };
+        let stat = if let Some(text) = own_text(view, "memory.stat")? {
+            Stat::v2(text)
+        } else if let Some(text) = own_text(view, V1_STAT)? {
+            let stat = Stat::v1(text);
+            match own_bytes(view, "memory.kmem.usage_in_bytes")? {
+                Some(kernel) => stat.with_v1_kernel_memory(kernel),
+                None => stat,
+            }
+        } else {
+            Stat::default()
+        };
+        Ok(Memory { limit: lower(lower(high, max), v1), usage, stat })
+    }
+
+    /// Size of memory: the limit, as the host's size allows. At least a page,
+    /// because readers divide by it.
+    pub fn total(&self, host: Kib, page_size: u32) -> Kib {
+        let Some(limit) = self.limit else { return host };
+        let page = Bytes(u64::from(page_size)).kib().max(Kib(1));
+        limit.bytes.page_aligned(page_size).kib().max(page).min(host)
+    }
+}
+
+/// Swap of a container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swap {
+    /// What the container may swap out.
+    pub total: Kib,
+    /// What it has swapped out; at most `total`.
+    pub used: Kib,
+}
+
+impl Swap {
+    /// Reads [`SWAP_NEEDS`]. `host` is the host's `SwapTotal`. Without swap
+    /// accounting nothing is known and there is none.
+    ///
+    /// v1 limits memory and swap together (`memsw`): what is left for swap is
+    /// the lowest such limit less the lowest memory limit.
+    pub fn read(view: &View<'_>, memory: &Memory, host: Kib) -> Result<Self, Error> {
+        let (limit, used) = if let Some(used) = own_bytes(view, "memory.swap.current")? {
+            (lowest_limit(view, "memory.swap.max")?.map(|limit| limit.bytes), used)
+        } else if let Some(both) = own_bytes(view, "memory.memsw.usage_in_bytes")? {
+            let used = both.minus(memory.usage.unwrap_or_default());
+            let memsw = lowest_limit(view, "memory.memsw.limit_in_bytes")?;
+            (
+                memsw.map(|memsw| v1_swap_limit(memsw, memory.limit)),
+                memory.stat.swap.unwrap_or(used),
+            )
+        } else {
+            return Ok(Swap::default());
+        };
+        let total = limit.map_or(host, |limit| limit.kib().min(host));
+        Ok(Swap { total, used: used.kib().min(total) })
+    }
+
+    /// What is left.
+    pub fn free(&self) -> Kib {
+        self.total.minus(self.used)
+    }
+}
+
+/// v1 prints "no limit" as the largest page-aligned `long`: 2^63 − 4096 with
+/// pages of 4 KiB, 2^63 − 65536 with pages of 64 KiB (`PAGE_COUNTER_MAX`).
+const V1_UNLIMITED: Bytes = Bytes((1 << 63) - (1 << 20));
+
+fn v1_swap_limit(memsw: Limit, memory: Option<Limit>) -> Bytes {
+    if memsw.bytes >= V1_UNLIMITED {
+        return memsw.bytes;
+    }
+    memsw.bytes.minus(memory.map_or(Bytes::ZERO, |limit| limit.bytes))
+}

@@ -1,0 +1,235 @@
+//! What the contract with the host says, in the core's own terms: the shapes
+//! of `wit/policy.wit`, borrowed where they come in and `'static` where they
+//! go out.
+
+use crate::{Error, Knobs, Text, View};
+use alloc::vec::Vec;
+
+/// What holds as long as the host runs, and what its operator has set.
+#[derive(Debug, Clone)]
+pub struct Environment<'a> {
+    /// Bytes of a page.
+    pub page_size: u32,
+    /// Ticks a second, `USER_HZ`.
+    pub user_hz: u32,
+    /// Bytes of a huge page of the default size; 0 where the host has no pool.
+    pub huge_page_size: u64,
+    /// The machine, as `uname -m` prints it.
+    pub machine: &'a str,
+    /// Knobs and their values.
+    pub settings: Vec<(&'a str, &'a str)>,
+}
+
+/// The two cgroup interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupVersion {
+    /// Hierarchies with one or a few controllers each.
+    V1,
+    /// The unified hierarchy.
+    V2,
+}
+
+/// Which groups a cgroup file is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The group of the container alone.
+    Leaf,
+    /// The leaf, or its nearest ancestor that has the file.
+    Nearest,
+    /// The leaf and every ancestor, nearest first.
+    Lineage,
+}
+
+/// Which process a process file belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Process {
+    /// Process 1 of the container's pid namespace.
+    Init,
+    /// The process whose cgroup counts.
+    Subject,
+}
+
+/// Where an input comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A file of the host by its absolute path.
+    Host(&'static str),
+    /// A cgroup interface file.
+    Cgroup {
+        /// Which of the two interfaces.
+        version: CgroupVersion,
+        /// The controller; empty for a file that every v2 group has.
+        controller: &'static str,
+        /// The file's name.
+        name: &'static str,
+        /// The groups to read it from.
+        scope: Scope,
+    },
+    /// A file below `/proc/PID`.
+    Process {
+        /// Whose.
+        of: Process,
+        /// The file's name.
+        name: &'static str,
+    },
+    /// Counts over the container's tasks.
+    Tasks,
+}
+
+/// One input that an entry asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Need {
+    /// The entry's own name for the input.
+    pub key: &'static str,
+    /// Where it comes from.
+    pub source: Source,
+    /// Whether it is needed under these settings on this host.
+    pub when: fn(&Knobs, &Environment<'_>) -> bool,
+}
+
+fn always(_: &Knobs, _: &Environment<'_>) -> bool {
+    true
+}
+
+impl Need {
+    const fn new(key: &'static str, source: Source) -> Self {
+        Need { key, source, when: always }
+    }
+
+    /// A file of the host, such as `/proc/meminfo`.
+    pub const fn host(key: &'static str, path: &'static str) -> Self {
+        Need::new(key, Source::Host(path))
+    }
+
+    /// A file of a v1 group; its name is its key.
+    pub const fn v1(controller: &'static str, name: &'static str, scope: Scope) -> Self {
+        Need::new(name, Source::Cgroup { version: CgroupVersion::V1, controller, name, scope })
+    }
+
+    /// A file of a v2 group; its name is its key.
+    pub const fn v2(controller: &'static str, name: &'static str, scope: Scope) -> Self {
+        Need::new(name, Source::Cgroup { version: CgroupVersion::V2, controller, name, scope })
+    }
+
+    /// A file below `/proc/PID`.
+    pub const fn process(key: &'static str, of: Process, name: &'static str) -> Self {
+        Need::new(key, Source::Process { of, name })
+    }
+
+    /// Counts over the container's tasks.
+    pub const fn tasks(key: &'static str) -> Self {
+        Need::new(key, Source::Tasks)
+    }
+
+    /// The same need under another key, where v1 and v2 files share a name.
+    pub const fn keyed(mut self, key: &'static str) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// The same need, only where `condition` holds.
+    pub const fn when(mut self, condition: fn(&Knobs, &Environment<'_>) -> bool) -> Self {
+        self.when = condition;
+        self
+    }
+}
+
+/// Where the numbers of an entry come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Computed from the container's cgroup.
+    Virtual,
+    /// The host's rows and columns that belong to the container.
+    Filtered,
+    /// As the host has it.
+    Passed,
+    /// The same text for every container.
+    Constant,
+    /// Empty.
+    Masked,
+    /// Cannot be opened.
+    Denied,
+}
+
+/// A file whose text depends on earlier renders of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// Names the format of the state.
+    pub format: &'static str,
+    /// How often a long-running host should render the entry, in
+    /// milliseconds; 0 where a render at each read is enough.
+    pub interval_ms: u32,
+}
+
+/// One file that the policy serves: the whole of what is known about it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The absolute path as the container sees it.
+    pub path: &'static str,
+    /// Permission bits.
+    pub mode: u16,
+    /// Where its numbers come from.
+    pub class: Class,
+    /// One line for a person.
+    pub summary: &'static str,
+    /// The inputs, in groups that several entries share.
+    pub needs: &'static [&'static [Need]],
+    /// Set where the text depends on earlier renders.
+    pub history: Option<History>,
+    /// Writes the text; returns the state for the next render.
+    pub render: fn(&View<'_>, &mut Text) -> Result<Option<Vec<u8>>, Error>,
+}
+
+/// Counts over the container's tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TaskCounts {
+    /// All threads.
+    pub total: u32,
+    /// Threads in state R.
+    pub running: u32,
+    /// Threads in state D.
+    pub blocked: u32,
+    /// Id of the newest task in the container's numbering; 0 if unknown.
+    pub last_pid: u32,
+}
+
+/// What was found where a need pointed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// UTF-8 text.
+    Text(&'a str),
+    /// Other bytes.
+    Bytes(&'a [u8]),
+    /// Counts over tasks.
+    Tasks(TaskCounts),
+    /// Nothing could be read, with Linux's errno.
+    Absent(u32),
+}
+
+/// One thing that was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The key of the need that asked for it.
+    pub key: &'a str,
+    /// How far above the leaf the group is.
+    pub level: u32,
+    /// How far below the root of its hierarchy the group is.
+    pub depth: u32,
+    /// What was found.
+    pub content: Content<'a>,
+}
+
+/// Everything that a render sees.
+#[derive(Debug, Clone)]
+pub struct Snapshot<'a> {
+    /// The host and its settings.
+    pub environment: Environment<'a>,
+    /// `CLOCK_BOOTTIME` in nanoseconds.
+    pub now: u64,
+    /// Whether the subject is the host itself.
+    pub is_host: bool,
+    /// What the last render of this entry left.
+    pub state: Option<&'a [u8]>,
+    /// What was read.
+    pub inputs: Vec<Input<'a>>,
+}

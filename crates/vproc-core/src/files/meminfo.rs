@@ -1,0 +1,305 @@
+//! `/proc/meminfo`: the container's memory.
+//!
+//! The lines are the host's, in its order; the amounts are the container's.
+//! [`FIELDS`] says of each line what it means in a container. A line that the
+//! table does not know shows 0: whatever a newer kernel counts there, the
+//! host's amount is not the container's.
+//!
+//! Source of the layout: `fs/proc/meminfo.c`.
+
+use crate::cgroup::hugetlb::{self, HugePages};
+use crate::cgroup::memory::{self, Memory, Stat, Swap};
+use crate::contract::{Class, Entry, Need};
+use crate::text::{digits, number};
+use crate::units::{Bytes, Kib};
+use crate::{Error, Text, View};
+use alloc::vec::Vec;
+
+const HOST: &str = "meminfo";
+
+/// The entry.
+pub(super) static ENTRY: Entry = Entry {
+    path: "/proc/meminfo",
+    mode: 0o444,
+    class: Class::Virtual,
+    summary: "memory and swap: the lowest limit over the ancestors, and what the container uses",
+    needs: &[
+        &[Need::host(HOST, "/proc/meminfo")],
+        memory::NEEDS,
+        memory::V1_KERNEL_NEEDS,
+        memory::SWAP_NEEDS,
+        hugetlb::NEEDS,
+    ],
+    history: None,
+    render,
+};
+
+/// Where the amount of a line comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// From the cgroup.
+    Computed,
+    /// The host's, as far as the container's can reach.
+    Clamped,
+    /// 0.
+    Constant,
+    /// The host's: a property of the machine, not an amount in use.
+    Passed,
+}
+
+/// One line: its label, where its amount comes from, why, and how.
+struct Field {
+    label: &'static str,
+    #[allow(dead_code)] // read by the reference documentation's test
+    origin: Origin,
+    #[allow(dead_code)]
+    rule: &'static str,
+    amount: fn(&Container<'_>, u64) -> u64,
+}
+
+macro_rules! fields {
+    ($($label:literal $origin:ident $rule:literal $amount:expr;)*) => {
+        /// The lines that kernels from 2.6 to 6.18 print, in their order.
+        static FIELDS: &[Field] = &[$(Field {
+            label: $label,
+            origin: Origin::$origin,
+            rule: $rule,
+            amount: $amount,
+        }),*];
+    };
+}
+
+fields! {
+    "MemTotal" Computed "lowest memory limit over the ancestors, at most the host's" |c, _| c.total.0;
+    "MemFree" Computed "MemTotal − usage" |c, _| c.free().0;
+    "MemAvailable" Computed "MemFree + page cache on the LRU lists + reclaimable slab" |c, _| c.available().0;
+    "Buffers" Constant "cgroups count buffers as page cache" |_, _| 0;
+    "Cached" Computed "file − swapcached" |c, _| c.part(c.stat().file.minus(c.stat().swapcached));
+    "SwapCached" Computed "swapcached" |c, _| c.part(c.stat().swapcached);
+    "Active" Computed "active_anon + active_file" |c, _| c.part(c.stat().active_anon.plus(c.stat().active_file));
+    "Inactive" Computed "inactive_anon + inactive_file" |c, _| c.part(c.stat().inactive_anon.plus(c.stat().inactive_file));
+    "Active(anon)" Computed "active_anon" |c, _| c.part(c.stat().active_anon);
+    "Inactive(anon)" Computed "inactive_anon" |c, _| c.part(c.stat().inactive_anon);
+    "Active(file)" Computed "active_file" |c, _| c.part(c.stat().active_file);
+    "Inactive(file)" Computed "inactive_file" |c, _| c.part(c.stat().inactive_file);
+    "Unevictable" Computed "unevictable" |c, _| c.part(c.stat().unevictable);
+    "Mlocked" Clamped "cgroups do not count mlock; locked pages are unevictable" |c, host| host.min(c.part(c.stat().unevictable));
+    "HighTotal" Constant "the host's layout" |_, _| 0;
+    "HighFree" Constant "the host's layout" |_, _| 0;
+    "LowTotal" Computed "MemTotal: a container has no high memory" |c, _| c.total.0;
+    "LowFree" Computed "MemFree: a container has no high memory" |c, _| c.free().0;
+    "MmapCopy" Constant "no-MMU kernels; not counted by cgroups" |_, _| 0;
+    "SwapTotal" Computed "lowest swap limit over the ancestors, at most the host's" |c, _| c.swap.total.0;
+    "SwapFree" Computed "SwapTotal − swap usage" |c, _| c.swap.free().0;
+    "Zswap" Computed "zswap" |c, _| c.part(c.stat().zswap);
+    "Zswapped" Computed "zswapped, at most the swap in use" |c, _| c.stat().zswapped.kib().min(c.swap.used).0;
+    "Dirty" Computed "file_dirty" |c, _| c.part(c.stat().file_dirty);
+    "Writeback" Computed "file_writeback" |c, _| c.part(c.stat().file_writeback);
+    "AnonPages" Computed "anon" |c, _| c.part(c.stat().anon);
+    "Mapped" Computed "file_mapped" |c, _| c.part(c.stat().file_mapped);
+    "Shmem" Computed "shmem" |c, _| c.part(c.stat().shmem);
+    "KReclaimable" Computed "slab_reclaimable" |c, _| c.part(c.stat().slab_reclaimable);
+    "Slab" Computed "slab; v1: all kernel memory" |c, _| c.part(c.stat().slab);
+    "SReclaimable" Computed "slab_reclaimable" |c, _| c.part(c.stat().slab_reclaimable);
+    "SUnreclaim" Computed "slab_unreclaimable; v1: all kernel memory" |c, _| c.part(c.stat().slab_unreclaimable);
+    "KernelStack" Computed "kernel_stack; v1: within Slab" |c, _| c.part(c.stat().kernel_stack);
+    "ShadowCallStack" Constant "not counted by cgroups" |_, _| 0;
+    "PageTables" Computed "pagetables; v1: not counted" |c, _| c.part(c.stat().pagetables);
+    "SecPageTables" Computed "sec_pagetables" |c, _| c.part(c.stat().sec_pagetables);
+    "NFS_Unstable" Constant "0 on every kernel since 5.8; not counted by cgroups" |_, _| 0;
+    "Bounce" Constant "not counted by cgroups" |_, _| 0;
+    "WritebackTmp" Constant "not counted by cgroups" |_, _| 0;
+    "CommitLimit" Computed "SwapTotal + the host's overcommit share of MemTotal" |c, _| c.commit_limit().0;
+    "Committed_AS" Computed "anonymous and shared pages in use or swapped; cgroups do not count promises" |c, _| c.committed().0;
+    "VmallocTotal" Passed "size of the kernel's address space" |_, host| host;
+    "VmallocUsed" Computed "vmalloc" |c, _| c.part(c.stat().vmalloc);
+    "VmallocChunk" Constant "0 on every kernel since 4.4" |_, _| 0;
+    "Percpu" Computed "percpu" |c, _| c.part(c.stat().percpu);
+    "HardwareCorrupted" Constant "the host's" |_, _| 0;
+    "AnonHugePages" Computed "anon_thp" |c, _| c.part(c.stat().anon_thp);
+    "ShmemHugePages" Computed "shmem_thp" |c, _| c.part(c.stat().shmem_thp);
+    "ShmemPmdMapped" Constant "not counted by cgroups" |_, _| 0;
+    "FileHugePages" Computed "file_thp" |c, _| c.part(c.stat().file_thp);
+    "FilePmdMapped" Constant "not counted by cgroups" |_, _| 0;
+    "CmaTotal" Constant "the host's, reserved for devices" |_, _| 0;
+    "CmaFree" Constant "the host's, reserved for devices" |_, _| 0;
+    "Unaccepted" Constant "the host's" |_, _| 0;
+    "Balloon" Constant "the host's" |_, _| 0;
+    "GPUActive" Constant "not counted by cgroups" |_, _| 0;
+    "GPUReclaim" Constant "not counted by cgroups" |_, _| 0;
+    "HugePages_Total" Computed "lowest hugetlb limit over the ancestors, at most the host's" |c, _| c.huge.total;
+    "HugePages_Free" Computed "HugePages_Total − hugetlb usage" |c, _| c.huge.free;
+    "HugePages_Rsvd" Constant "not counted beside the usage" |_, _| 0;
+    "HugePages_Surp" Constant "the host's" |_, _| 0;
+    "Hugepagesize" Passed "a property of the machine" |_, host| host;
+    "Hugetlb" Computed "HugePages_Total × Hugepagesize" |c, _| c.huge_page_size.kib().times(c.huge.total).0;
+    "DirectMap4k" Constant "the host's mapping of its own memory" |_, _| 0;
+    "DirectMap64k" Constant "the host's mapping of its own memory" |_, _| 0;
+    "DirectMap1M" Constant "the host's mapping of its own memory" |_, _| 0;
+    "DirectMap2M" Constant "the host's mapping of its own memory" |_, _| 0;
+    "DirectMap4M" Constant "the host's mapping of its own memory" |_, _| 0;
+    "DirectMap1G" Constant "the host's mapping of its own memory" |_, _| 0;
+    "DirectMap2G" Constant "the host's mapping of its own memory" |_, _| 0;
+}
+
+/// A line that the table does not know.
+static UNKNOWN: Field = Field {
+    label: "",
+    origin: Origin::Constant,
+    rule: "not known to this policy, so not shown",
+    amount: |_, _| 0,
+};
+
+/// The host's lines. Finds fields fast because they come in the table's order.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    label: &'a str,
+    amount: u64,
+    /// What follows the number: ` kB` or nothing.
+    unit: &'a str,
+    /// Column in which the number ends.
+    end: usize,
+}
+
+impl<'a> Line<'a> {
+    /// `Label:   number kB`. `None` for anything else, such as the table at
+    /// the top of 2.4's file.
+    fn parse(line: &'a str) -> Option<Self> {
+        let (label, rest) = line.split_once(':')?;
+        let (amount, unit) = match rest.strip_suffix(" kB") {
+            Some(amount) => (amount, " kB"),
+            None => (rest, ""),
+        };
+        let amount = number(amount.trim_start_matches(' '))?;
+        Some(Line { label, amount, unit, end: line.len() - unit.len() })
+    }
+}
+
+/// The container's amounts, from which the table's functions compute.
+struct Container<'a> {
+    total: Kib,
+    memory: Memory,
+    swap: Swap,
+    huge: HugePages,
+    huge_page_size: Bytes,
+    host: &'a Host,
+}
+
+/// What is needed of the host beside the line at hand.
+#[derive(Default)]
+struct Host {
+    total: Option<Kib>,
+    swap_total: Kib,
+    commit_limit: Kib,
+    huge_pages: u64,
+    huge_page_size: Kib,
+    /// Column in which short numbers end.
+    column: usize,
+}
+
+impl Host {
+    fn read(text: &str) -> Self {
+        let mut host = Host { column: usize::MAX, ..Host::default() };
+        for line in text.lines().filter_map(Line::parse) {
+            host.column = host.column.min(line.end);
+            match line.label {
+                "MemTotal" => host.total = Some(Kib(line.amount)),
+                "SwapTotal" => host.swap_total = Kib(line.amount),
+                "CommitLimit" => host.commit_limit = Kib(line.amount),
+                "HugePages_Total" => host.huge_pages = line.amount,
+                "Hugepagesize" => host.huge_page_size = Kib(line.amount),
+                _ => {}
+            }
+        }
+        host
+    }
+}
+
+impl Container<'_> {
+    fn stat(&self) -> &Stat {
+        &self.memory.stat
+    }
+
+    /// A part of the container's memory. Statistics are summed up lazily, so
+    /// that a part can exceed the whole for a moment.
+    fn part(&self, amount: Bytes) -> u64 {
+        amount.kib().min(self.total).0
+    }
+
+    fn free(&self) -> Kib {
+        self.total.minus(self.memory.usage.unwrap_or_default().kib())
+    }
+
+    fn available(&self) -> Kib {
+        let stat = self.stat();
+        let cache = stat.active_file.plus(stat.inactive_file).plus(stat.slab_reclaimable);
+        self.free().plus(cache.kib()).min(self.total)
+    }
+
+    /// The kernel computes it as a share of RAM plus swap
+    /// (`vm_commit_limit`); the share is read back from the host's numbers.
+    fn commit_limit(&self) -> Kib {
+        let Some(host_total) = self.host.total.filter(|total| total.0 > 0) else {
+            return Kib::ZERO;
+        };
+        let share = u128::from(self.host.commit_limit.minus(self.host.swap_total).0);
+        let ram = u128::from(self.total.0) * share / u128::from(host_total.0);
+        Kib(u64::try_from(ram).unwrap_or(u64::MAX)).plus(self.swap.total)
+    }
+
+    fn committed(&self) -> Kib {
+        self.stat().anon.plus(self.stat().shmem).kib().plus(self.swap.used)
+    }
+}
+
+fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
+    let text = view.text(HOST)?;
+    if view.is_host() {
+        out.push_str(text);
+        return Ok(None);
+    }
+    let host = Host::read(text);
+    let host_total = host.total.ok_or(Error::malformed(HOST, "no line `MemTotal: … kB`"))?;
+    let memory = Memory::read(view)?;
+    let total = memory.total(host_total, view.environment().page_size);
+    let huge_page_size = host.huge_page_size.bytes();
+    let container = Container {
+        total,
+        memory,
+        swap: Swap::read(view, &memory, host.swap_total)?,
+        huge: HugePages::read(view, host.huge_pages, huge_page_size)?,
+        huge_page_size,
+        host: &host,
+    };
+    let mut next = 0;
+    for line in text.lines().filter_map(Line::parse) {
+        let field = field(line.label, &mut next);
+        print(out, &line, (field.amount)(&container, line.amount), host.column);
+    }
+    Ok(None)
+}
+
+/// The field with this label. Lines come in the table's order, so the search
+/// goes on where the last one ended.
+fn field(label: &str, next: &mut usize) -> &'static Field {
+    let (before, after) = FIELDS.split_at_checked(*next).unwrap_or((FIELDS, &[]));
+    let mut ahead = after.iter().chain(before).zip(1..);
+    match ahead.find(|(field, _)| field.label == label) {
+        Some((field, steps)) => {
+            *next = (*next + steps) % FIELDS.len().max(1);
+            field
+        }
+        None => &UNKNOWN,
+    }
+}
+
+/// `%-16s%8lu kB`; older kernels have other columns, so they are taken from
+/// the host's text: short numbers end in `column`, and long ones begin where
+/// a number of eight digits would.
+fn print(out: &mut Text, line: &Line<'_>, amount: u64, column: usize) {
+    let label = line.label.len() + 1;
+    let short = column.saturating_sub(label + digits(amount));
+    let long = column.saturating_sub(8).saturating_sub(label);
+    out.push_str(line.label).push_str(":").push_repeated(' ', short.max(long));
+    out.push_number(amount).push_str(line.unit).push_str("\n");
+}

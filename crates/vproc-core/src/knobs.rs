@@ -1,0 +1,313 @@
+//! The settings that the default policy understands. A knob is one row of
+//! [`KNOBS`]: its name, its values, its documentation and what it changes.
+
+use crate::{Error, files};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+
+/// Which limits decide how many CPUs a container sees.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CpuLimit {
+    /// The cpuset alone.
+    Cpuset,
+    /// The cpuset, clipped by the lowest quota over the ancestors.
+    #[default]
+    Quota,
+    /// As `Quota`, clipped further by the leaf's CPU shares or weight.
+    Shares,
+}
+
+/// How a fractional quota becomes a number of CPUs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rounding {
+    /// 1.2 CPUs show as 2.
+    #[default]
+    Ceil,
+    /// 1.8 CPUs show as 1.
+    Floor,
+    /// 1.5 CPUs show as 2, 1.4 as 1.
+    Nearest,
+}
+
+/// How visible CPUs are numbered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Numbering {
+    /// From 0 without gaps.
+    #[default]
+    Dense,
+    /// As on the host.
+    Host,
+}
+
+/// What the first field of `/proc/uptime` shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UptimeRule {
+    /// What agrees with the start times in `/proc/PID/stat`: the container's
+    /// clock in a time namespace of its own, else the host's.
+    #[default]
+    Auto,
+    /// The age of the container's init process.
+    Age,
+}
+
+/// What a reader gets in place of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Treatment {
+    /// The container's own text.
+    #[default]
+    Virtual,
+    /// The host's text.
+    Pass,
+    /// An empty file.
+    Mask,
+    /// An error.
+    Deny,
+}
+
+/// All knobs with their values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // documented once, in KNOBS
+pub struct Knobs {
+    pub cpus: CpuLimit,
+    pub cpu_rounding: Rounding,
+    pub cpu_minimum: CpuMinimum,
+    pub cpu_numbering: Numbering,
+    pub swap_hidden: bool,
+    pub memory_high_limits: bool,
+    pub throttled_is_steal: bool,
+    pub uptime: UptimeRule,
+    treatments: BTreeMap<&'static str, Treatment>,
+}
+
+/// The fewest CPUs that a container sees, where its cpuset has as many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuMinimum(pub u32);
+
+impl Default for CpuMinimum {
+    fn default() -> Self {
+        CpuMinimum(1)
+    }
+}
+
+/// One knob.
+#[derive(Debug)]
+pub struct Knob {
+    /// What follows `--set`.
+    pub name: &'static str,
+    /// The values it takes, for a person.
+    pub values: &'static str,
+    /// The value that holds where it is not set.
+    pub default: &'static str,
+    /// What it changes.
+    pub summary: &'static str,
+    set: fn(&mut Knobs, &str) -> Option<()>,
+}
+
+/// Every knob of the default policy. Besides, each path that the policy
+/// serves is a knob of its own: see [`TREATMENT`].
+pub static KNOBS: &[Knob] = &[
+    Knob {
+        name: "cpus",
+        values: "cpuset | quota | shares",
+        default: "quota",
+        summary: "what clips the number of CPUs: the cpuset alone, also the lowest CPU quota over \
+                  the ancestors, also the group's CPU shares (1024 shares or weight 100 a CPU)",
+        set: |knobs, value| {
+            knobs.cpus = match value {
+                "cpuset" => CpuLimit::Cpuset,
+                "quota" => CpuLimit::Quota,
+                "shares" => CpuLimit::Shares,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Knob {
+        name: "cpu-rounding",
+        values: "ceil | floor | nearest",
+        default: "ceil",
+        summary: "how a fractional quota becomes a number of CPUs",
+        set: |knobs, value| {
+            knobs.cpu_rounding = match value {
+                "ceil" => Rounding::Ceil,
+                "floor" => Rounding::Floor,
+                "nearest" => Rounding::Nearest,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Knob {
+        name: "cpu-minimum",
+        values: "a number from 1",
+        default: "1",
+        summary: "the fewest CPUs to show, where the cpuset has as many",
+        set: |knobs, value| {
+            let minimum: u32 = value.parse().ok()?;
+            (minimum > 0).then_some(())?;
+            knobs.cpu_minimum = CpuMinimum(minimum);
+            Some(())
+        },
+    },
+    Knob {
+        name: "cpu-numbering",
+        values: "dense | host",
+        default: "dense",
+        summary: "number visible CPUs from 0 without gaps, or as on the host",
+        set: |knobs, value| {
+            knobs.cpu_numbering = match value {
+                "dense" => Numbering::Dense,
+                "host" => Numbering::Host,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Knob {
+        name: "swap",
+        values: "on | off",
+        default: "on",
+        summary: "show the container's swap, or none at all",
+        set: |knobs, value| {
+            knobs.swap_hidden = match value {
+                "on" => false,
+                "off" => true,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Knob {
+        name: "memory-high",
+        values: "ignore | limit",
+        default: "ignore",
+        summary: "whether memory.high, where it is lower than memory.max, is the size of memory",
+        set: |knobs, value| {
+            knobs.memory_high_limits = match value {
+                "ignore" => false,
+                "limit" => true,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Knob {
+        name: "steal",
+        values: "none | throttled",
+        default: "none",
+        summary: "whether time in which the CPU quota held the container back shows as steal",
+        set: |knobs, value| {
+            knobs.throttled_is_steal = match value {
+                "none" => false,
+                "throttled" => true,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Knob {
+        name: "uptime",
+        values: "auto | age",
+        default: "auto",
+        summary: "auto: the container's clock if it has a time namespace, else the host's, so \
+                  that ps computes right start times; age: the age of the container's init",
+        set: |knobs, value| {
+            knobs.uptime = match value {
+                "auto" => UptimeRule::Auto,
+                "age" => UptimeRule::Age,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+];
+
+/// The knob that every served path is: its values, default and summary.
+pub const TREATMENT: (&str, &str, &str) = (
+    "virtual | pass | mask | deny",
+    "virtual",
+    "a served path as the knob: the container's text, the host's, an empty file, or an error",
+);
+
+impl Knobs {
+    /// Reads settings in order; the last one of a knob counts.
+    pub fn parse<'a>(
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Error> {
+        let mut knobs = Knobs::default();
+        for (name, value) in settings {
+            if name.starts_with('/') {
+                knobs.treat(name, value)?;
+            } else {
+                knobs.turn(name, value)?;
+            }
+        }
+        Ok(knobs)
+    }
+
+    fn turn(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let Some(knob) = KNOBS.iter().find(|knob| knob.name == name) else {
+            let known: alloc::vec::Vec<_> = KNOBS.iter().map(|knob| knob.name).collect();
+            let reason = format!("no such knob; there are {} and served paths", known.join(", "));
+            return Err(rejected(name, reason));
+        };
+        (knob.set)(self, value)
+            .ok_or_else(|| rejected(name, format!("`{value}` is not one of {}", knob.values)))
+    }
+
+    fn treat(&mut self, path: &str, value: &str) -> Result<(), Error> {
+        let Some(entry) = files::find(path) else {
+            return Err(rejected(path, String::from("the policy does not serve this path")));
+        };
+        let treatment = match value {
+            "virtual" => Treatment::Virtual,
+            "pass" => Treatment::Pass,
+            "mask" => Treatment::Mask,
+            "deny" => Treatment::Deny,
+            _ => return Err(rejected(path, format!("`{value}` is not one of {}", TREATMENT.0))),
+        };
+        self.treatments.insert(entry.path, treatment);
+        Ok(())
+    }
+
+    /// What a reader of `path` gets.
+    pub fn treatment(&self, path: &str) -> Treatment {
+        self.treatments.get(path).copied().unwrap_or_default()
+    }
+}
+
+fn rejected(knob: &str, reason: String) -> Error {
+    Error::RejectedSetting { knob: String::from(knob), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_default_of_each_knob_is_the_default() {
+        for knob in KNOBS {
+            assert_eq!(Knobs::parse([(knob.name, knob.default)]), Ok(Knobs::default()));
+        }
+    }
+
+    #[test]
+    fn a_misspelt_knob_names_the_known_ones() {
+        let error = Knobs::parse([("cpu", "quota")]).unwrap_err();
+        assert!(alloc::string::ToString::to_string(&error).contains("cpus, cpu-rounding"));
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_right_ones() {
+        let error = Knobs::parse([("swap", "yes")]).unwrap_err();
+        assert!(alloc::string::ToString::to_string(&error).contains("on | off"));
+    }
+
+    #[test]
+    fn a_path_is_a_knob_and_the_last_setting_counts() {
+        let knobs = Knobs::parse([("/proc/meminfo", "deny"), ("/proc/meminfo", "pass")]).unwrap();
+        assert_eq!(knobs.treatment("/proc/meminfo"), Treatment::Pass);
+        assert_eq!(knobs.treatment("/proc/swaps"), Treatment::Virtual);
+    }
+}

@@ -1,0 +1,106 @@
+//! What a renderer sees of a snapshot.
+
+use crate::contract::{Content, Environment, Input, Snapshot, TaskCounts};
+use crate::units::Nanos;
+use crate::{Error, Knobs};
+
+/// A snapshot and the knobs that were read from it.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    snapshot: &'a Snapshot<'a>,
+    knobs: &'a Knobs,
+}
+
+/// A cgroup file's text and where it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// How far above the leaf.
+    pub level: u32,
+    /// How far below the root.
+    pub depth: u32,
+}
+
+/// errnos that say "this host or this group does not have it", in contrast to
+/// "it is there and cannot be read": ENOENT, ENXIO, ENODEV, EOPNOTSUPP.
+const NOT_THERE: [u32; 4] = [2, 6, 19, 95];
+
+impl<'a> View<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot<'a>, knobs: &'a Knobs) -> Self {
+        View { snapshot, knobs }
+    }
+
+    /// The host and its settings.
+    pub fn environment(&self) -> &'a Environment<'a> {
+        &self.snapshot.environment
+    }
+
+    /// The knobs.
+    pub fn knobs(&self) -> &'a Knobs {
+        self.knobs
+    }
+
+    /// `CLOCK_BOOTTIME` of the host.
+    pub fn now(&self) -> Nanos {
+        Nanos(self.snapshot.now)
+    }
+
+    /// Whether the subject is the host itself.
+    pub fn is_host(&self) -> bool {
+        self.snapshot.is_host
+    }
+
+    /// What the last render of this entry left.
+    pub fn state(&self) -> Option<&'a [u8]> {
+        self.snapshot.state
+    }
+
+    fn inputs(&self, key: &'static str) -> impl Iterator<Item = &'a Input<'a>> + use<'a> {
+        self.snapshot.inputs.iter().filter(move |input| input.key == key)
+    }
+
+    /// The text of an input that must be there.
+    pub fn text(&self, key: &'static str) -> Result<&'a str, Error> {
+        self.optional(key)?.ok_or(Error::MissingInput(key))
+    }
+
+    /// The text of an input, or `None` where the host does not have it. An
+    /// input that is there and cannot be read is an error.
+    pub fn optional(&self, key: &'static str) -> Result<Option<&'a str>, Error> {
+        Ok(self.found(key)?.map(|found| found.text))
+    }
+
+    /// Like [`View::optional`], with the group in which it was found.
+    pub fn found(&self, key: &'static str) -> Result<Option<Found<'a>>, Error> {
+        self.lineage(key).next().transpose()
+    }
+
+    /// The texts of an input of scope `lineage`, nearest group first.
+    pub fn lineage(
+        &self,
+        key: &'static str,
+    ) -> impl Iterator<Item = Result<Found<'a>, Error>> + use<'a> {
+        self.inputs(key).filter_map(move |input| match input.content {
+            Content::Text(text) => Some(Ok(Found { text, level: input.level, depth: input.depth })),
+            Content::Absent(errno) if NOT_THERE.contains(&errno) => None,
+            Content::Absent(_) => Some(Err(Error::MissingInput(key))),
+            Content::Bytes(_) => Some(Err(Error::malformed(key, "not UTF-8 text"))),
+            Content::Tasks(_) => Some(Err(Error::malformed(key, "not text"))),
+        })
+    }
+
+    /// Depth of the leaf in the hierarchy that an input comes from, whether
+    /// or not the file was there; `None` where the hierarchy does not exist.
+    pub fn leaf_depth(&self, key: &'static str) -> Option<u32> {
+        self.inputs(key).map(|input| input.depth.saturating_add(input.level)).next()
+    }
+
+    /// Counts over the container's tasks, if the host could take them.
+    pub fn tasks(&self, key: &'static str) -> Option<TaskCounts> {
+        self.inputs(key).find_map(|input| match input.content {
+            Content::Tasks(counts) => Some(counts),
+            _ => None,
+        })
+    }
+}

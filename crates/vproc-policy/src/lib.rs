@@ -1,0 +1,1 @@
+#![cfg_attr(target_family = "wasm", no_std)]

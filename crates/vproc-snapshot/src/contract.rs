@@ -1,0 +1,167 @@
+//! What a policy declares.
+
+use crate::Source;
+use serde::{Deserialize, Serialize};
+
+/// What holds as long as the host runs, and what its operator has set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Bytes of a page: `sysconf(_SC_PAGESIZE)`.
+    pub page_size: u32,
+    /// Ticks a second, `USER_HZ`: `sysconf(_SC_CLK_TCK)`.
+    pub user_hz: u32,
+    /// Bytes of a huge page of the default size; 0 where there is no pool.
+    pub huge_page_size: u64,
+    /// The machine, as `uname -m` prints it.
+    pub machine: String,
+    /// Knobs that differ from their defaults; the last setting of one counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<Setting>,
+}
+
+/// One knob and its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// The knob's name.
+    pub knob: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// One input that an entry asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Need {
+    /// The policy's own name for the input.
+    pub key: String,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// What a directory listing shows an entry as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Kind {
+    File,
+    Directory,
+    Symlink,
+}
+
+/// Where the numbers of an entry come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Computed from the container's cgroup.
+    Virtual,
+    /// The host's rows and columns that belong to the container.
+    Filtered,
+    /// As the host has it.
+    Passed,
+    /// The same text for every container.
+    Constant,
+    /// Empty.
+    Masked,
+    /// Cannot be opened.
+    Denied,
+}
+
+impl Class {
+    /// The class in a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Virtual => "virtual",
+            Class::Filtered => "filtered",
+            Class::Passed => "passed",
+            Class::Constant => "constant",
+            Class::Masked => "masked",
+            Class::Denied => "denied",
+        }
+    }
+}
+
+/// A file whose text depends on earlier renders of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct History {
+    /// Names the format of the state; state crosses over to another policy
+    /// that names the same one.
+    pub format: String,
+    /// How often a long-running host should render the entry, in
+    /// milliseconds; 0 where a render at each read is enough.
+    pub interval_ms: u32,
+}
+
+/// One file that a policy serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The absolute path as the container sees it.
+    pub path: String,
+    /// File, directory or symlink.
+    pub kind: Kind,
+    /// Permission bits.
+    pub mode: u16,
+    /// Where its numbers come from.
+    pub class: Class,
+    /// One line for a person.
+    pub summary: String,
+    /// The inputs that a render of it needs.
+    pub needs: Vec<Need>,
+    /// Set where the text depends on earlier renders.
+    pub history: Option<History>,
+}
+
+/// A setting that a policy understands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Knob {
+    /// Its name.
+    pub name: String,
+    /// The values it takes, for a person.
+    pub values: String,
+    /// The value that holds where it is not set.
+    pub default: String,
+    /// One line for a person.
+    pub summary: String,
+}
+
+/// Everything that a policy serves and asks for, under given settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Manifest {
+    /// A short name.
+    pub name: String,
+    /// The policy's own version.
+    pub version: String,
+    /// What it serves.
+    pub entries: Vec<Entry>,
+    /// What it can be told.
+    pub knobs: Vec<Knob>,
+}
+
+impl Manifest {
+    /// The entry at `path`.
+    pub fn entry(&self, path: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.path == path)
+    }
+
+    /// The sources that a set of entries needs, each once.
+    pub fn sources<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<Source> {
+        let mut sources = Vec::new();
+        for need in entries.into_iter().flat_map(|entry| &entry.needs) {
+            if !sources.contains(&need.source) {
+                sources.push(need.source.clone());
+            }
+        }
+        sources
+    }
+}
+
+/// Counts over every thread of a container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskCounts {
+    /// All threads.
+    pub total: u32,
+    /// Threads in state R.
+    pub running: u32,
+    /// Threads in state D.
+    pub blocked: u32,
+    /// Id of the newest thread in the container's own numbering; 0 if unknown.
+    pub last_pid: u32,
+}

@@ -282,6 +282,7 @@ fn rejected(knob: &str, reason: String) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -9,7 +9,8 @@ use crate::text::pairs;
 use crate::units::{Bytes, Kib};
 use crate::{Error, View};
 
-const V1_STAT: &str = "memory.stat.v1";
+/// v2 has a file of the same name.
+pub(super) const V1_STAT: &str = "memory.stat.v1";
 
 /// Limit, usage and statistics of memory.
 pub const NEEDS: &[Need] = &[
@@ -184,6 +185,11 @@ impl Memory {
         let Some(limit) = self.limit else { return host };
         let page = Bytes(u64::from(page_size)).kib().max(Kib(1));
         limit.bytes.page_aligned(page_size).kib().max(page).min(host)
+    }
+
+    /// What is left of `total`.
+    pub fn free(&self, total: Kib) -> Kib {
+        total.minus(self.usage.unwrap_or_default().kib())
     }
 }
 

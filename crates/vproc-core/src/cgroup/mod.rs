@@ -3,7 +3,9 @@
 //! Each module names the files that it reads beside the code that reads them,
 //! so that an entry asks for `memory::NEEDS` and gets a [`memory::Memory`].
 
+pub mod events;
 pub mod hugetlb;
+pub mod io;
 pub mod memory;
 
 use crate::Error;

@@ -15,7 +15,10 @@ use crate::units::{Bytes, Kib};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
-const HOST: &str = "meminfo";
+pub(super) const HOST: &str = "meminfo";
+
+/// The host's amounts, for entries that need [`Host`].
+pub(super) const HOST_NEED: Need = Need::host(HOST, "/proc/meminfo");
 
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
@@ -24,7 +27,7 @@ pub(super) static ENTRY: Entry = Entry {
     class: Class::Virtual,
     summary: "memory and swap: the lowest limit over the ancestors, and what the container uses",
     needs: &[
-        &[Need::host(HOST, "/proc/meminfo")],
+        &[HOST_NEED],
         memory::NEEDS,
         memory::V1_KERNEL_NEEDS,
         memory::SWAP_NEEDS,
@@ -36,7 +39,7 @@ pub(super) static ENTRY: Entry = Entry {
 
 /// Where the amount of a line comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// From the cgroup.
     Computed,
     /// The host's, as far as the container's can reach.
@@ -186,10 +189,10 @@ struct Container<'a> {
 }
 
 /// What is needed of the host beside the line at hand.
-#[derive(Default)]
-struct Host {
-    total: Option<Kib>,
-    swap_total: Kib,
+#[derive(Debug, Default)]
+pub(super) struct Host {
+    pub(super) total: Kib,
+    pub(super) swap_total: Kib,
     commit_limit: Kib,
     huge_pages: u64,
     huge_page_size: Kib,
@@ -198,12 +201,13 @@ struct Host {
 }
 
 impl Host {
-    fn read(text: &str) -> Self {
+    pub(super) fn read(text: &str) -> Result<Self, Error> {
         let mut host = Host { column: usize::MAX, ..Host::default() };
+        let mut total = None;
         for line in text.lines().filter_map(Line::parse) {
             host.column = host.column.min(line.end);
             match line.label {
-                "MemTotal" => host.total = Some(Kib(line.amount)),
+                "MemTotal" => total = Some(Kib(line.amount)),
                 "SwapTotal" => host.swap_total = Kib(line.amount),
                 "CommitLimit" => host.commit_limit = Kib(line.amount),
                 "HugePages_Total" => host.huge_pages = line.amount,
@@ -211,7 +215,8 @@ impl Host {
                 _ => {}
             }
         }
-        host
+        host.total = total.ok_or(Error::malformed(HOST, "no line `MemTotal: … kB`"))?;
+        Ok(host)
     }
 }
 
@@ -227,7 +232,7 @@ impl Container<'_> {
     }
 
     fn free(&self) -> Kib {
-        self.total.minus(self.memory.usage.unwrap_or_default().kib())
+        self.memory.free(self.total)
     }
 
     fn available(&self) -> Kib {
@@ -239,11 +244,8 @@ impl Container<'_> {
     /// The kernel computes it as a share of RAM plus swap
     /// (`vm_commit_limit`); the share is read back from the host's numbers.
     fn commit_limit(&self) -> Kib {
-        let Some(host_total) = self.host.total.filter(|total| total.0 > 0) else {
-            return Kib::ZERO;
-        };
         let share = u128::from(self.host.commit_limit.minus(self.host.swap_total).0);
-        let ram = u128::from(self.total.0) * share / u128::from(host_total.0);
+        let ram = u128::from(self.total.0) * share / u128::from(self.host.total.0.max(1));
         Kib(u64::try_from(ram).unwrap_or(u64::MAX)).plus(self.swap.total)
     }
 
@@ -258,10 +260,9 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         out.push_str(text);
         return Ok(None);
     }
-    let host = Host::read(text);
-    let host_total = host.total.ok_or(Error::malformed(HOST, "no line `MemTotal: … kB`"))?;
+    let host = Host::read(text)?;
     let memory = Memory::read(view)?;
-    let total = memory.total(host_total, view.environment().page_size);
+    let total = memory.total(host.total, view.environment().page_size);
     let huge_page_size = host.huge_page_size.bytes();
     let container = Container {
         total,
@@ -295,11 +296,13 @@ fn field(label: &str, next: &mut usize) -> &'static Field {
 
 /// `%-16s%8lu kB`; older kernels have other columns, so they are taken from
 /// the host's text: short numbers end in `column`, and long ones begin where
-/// a number of eight digits would.
+/// the widest short number would.
 fn print(out: &mut Text, line: &Line<'_>, amount: u64, column: usize) {
     let label = line.label.len() + 1;
+    // `hugetlb_report_meminfo` in mm/hugetlb.c counts pages in `%5lu`.
+    let width = if line.unit.is_empty() { 5 } else { 8 };
     let short = column.saturating_sub(label + digits(amount));
-    let long = column.saturating_sub(8).saturating_sub(label);
+    let long = column.saturating_sub(label + width);
     out.push_str(line.label).push_str(":").push_repeated(' ', short.max(long));
     out.push_number(amount).push_str(line.unit).push_str("\n");
 }

@@ -1,0 +1,252 @@
+//! Block I/O of a container, by device.
+//!
+//! Sources: `Documentation/admin-guide/cgroup-v2.rst` ("IO Interface Files"),
+//! `Documentation/admin-guide/cgroup-v1/blkio-controller.rst`, and for the
+//! shape of the lines `block/blk-cgroup.c`, `block/blk-throttle.c`.
+
+use super::own_text;
+use crate::contract::{Need, Scope};
+use crate::text::number;
+use crate::units::Bytes;
+use crate::{Error, View};
+use alloc::collections::BTreeMap;
+
+/// Bytes and operations by device.
+///
+/// v1 has no file that always counts. `throttle` counts where no scheduler
+/// does, but on newer kernels only once a throttle rule exists for the
+/// device; `bfq` counts what goes through that scheduler. Files that are not
+/// recursive are for kernels that have no others.
+pub const NEEDS: &[Need] = &[
+    Need::v2("io", "io.stat", Scope::Nearest),
+    Need::v1("blkio", "blkio.throttle.io_service_bytes_recursive", Scope::Nearest),
+    Need::v1("blkio", "blkio.throttle.io_serviced_recursive", Scope::Nearest),
+    Need::v1("blkio", "blkio.throttle.io_service_bytes", Scope::Nearest),
+    Need::v1("blkio", "blkio.throttle.io_serviced", Scope::Nearest),
+    Need::v1("blkio", "blkio.bfq.io_service_bytes_recursive", Scope::Nearest),
+    Need::v1("blkio", "blkio.bfq.io_serviced_recursive", Scope::Nearest),
+];
+
+/// A device's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Device {
+    /// The driver.
+    pub major: u64,
+    /// The device among the driver's.
+    pub minor: u64,
+}
+
+impl Device {
+    /// `8:16`.
+    fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once(':')?;
+        Some(Device { major: number(major)?, minor: number(minor)? })
+    }
+
+    /// The first two columns of a row of `/proc/diskstats` and
+    /// `/proc/partitions`, and what follows them.
+    pub fn of_row(row: &str) -> Option<(Self, &str)> {
+        let (major, rest) = row.trim_start().split_once(' ')?;
+        let (minor, rest) = rest.trim_start().split_once(' ')?;
+        Some((Device { major: number(major)?, minor: number(minor)? }, rest))
+    }
+}
+
+/// What was moved in one direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Transfer {
+    /// How much.
+    pub bytes: Bytes,
+    /// In how many operations.
+    pub operations: u64,
+}
+
+/// I/O with one device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// From the device.
+    pub read: Transfer,
+    /// To the device.
+    pub written: Transfer,
+    /// Told the device to forget.
+    pub discarded: Transfer,
+}
+
+/// I/O of a container. Empty where no group of its own counts it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Io(BTreeMap<Device, Activity>);
+
+impl Io {
+    /// Reads [`NEEDS`].
+    pub fn read(view: &View<'_>) -> Result<Self, Error> {
+        let mut io = Io::default();
+        if let Some(text) = own_text(view, "io.stat")? {
+            io.add_v2(text);
+            return Ok(io);
+        }
+        let throttle = [
+            ("blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"),
+            ("blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced"),
+        ];
+        for ((recursive, own), unit) in throttle.into_iter().zip([Unit::Bytes, Unit::Operations]) {
+            match own_text(view, recursive)? {
+                Some(text) => io.add_v1(text, unit),
+                None => io.add_v1(own_text(view, own)?.unwrap_or_default(), unit),
+            }
+        }
+        for (key, unit) in [
+            ("blkio.bfq.io_service_bytes_recursive", Unit::Bytes),
+            ("blkio.bfq.io_serviced_recursive", Unit::Operations),
+        ] {
+            io.add_v1(own_text(view, key)?.unwrap_or_default(), unit);
+        }
+        Ok(io)
+    }
+
+    /// `8:16 rbytes=1459200 wbytes=0 rios=192 wios=0 dbytes=0 dios=0`.
+    ///
+    /// Keys of cost models and latency targets may follow, and a device
+    /// without I/O may stand without keys, on a line of its own or, on some
+    /// kernels of 5.x, before the next device.
+    fn add_v2(&mut self, text: &str) {
+        for line in text.lines() {
+            let mut device = None;
+            for word in line.split_ascii_whitespace() {
+                let Some((key, value)) = word.split_once('=') else {
+                    // Some kernels print `(unknown)` for a device that is gone.
+                    device = Device::parse(word);
+                    if let Some(device) = device {
+                        self.0.entry(device).or_default();
+                    }
+                    continue;
+                };
+                if let (Some(device), Some(value)) = (device, number(value)) {
+                    self.0.entry(device).or_default().set(key, value);
+                }
+            }
+        }
+    }
+
+    /// `8:16 Read 1459200`, a line for each direction, besides sums and the
+    /// split into `Sync` and `Async`.
+    ///
+    /// Throttling and BFQ see the same operations, so that the larger number
+    /// counts and not the sum.
+    fn add_v1(&mut self, text: &str, unit: Unit) {
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let (Some(device), Some(direction), Some(value)) =
+                (words.next().and_then(Device::parse), words.next(), words.next().and_then(number))
+            else {
+                continue;
+            };
+            let activity = self.0.entry(device).or_default();
+            let transfer = match direction {
+                "Read" => &mut activity.read,
+                "Write" => &mut activity.written,
+                "Discard" => &mut activity.discarded,
+                _ => continue,
+            };
+            match unit {
+                Unit::Bytes => transfer.bytes = transfer.bytes.max(Bytes(value)),
+                Unit::Operations => transfer.operations = transfer.operations.max(value),
+            }
+        }
+    }
+
+    /// I/O with one device, if the container has had any.
+    pub fn with(&self, device: Device) -> Option<&Activity> {
+        self.0.get(&device)
+    }
+
+    /// Bytes read from all devices.
+    ///
+    /// What goes through a stacked device (`dm`, `md`, `loop`) counts for it
+    /// and for the device below: nothing in the files tells one from the other.
+    pub fn bytes_read(&self) -> Bytes {
+        self.0.values().map(|activity| activity.read.bytes).sum()
+    }
+
+    /// Bytes written to all devices; see [`Io::bytes_read`].
+    pub fn bytes_written(&self) -> Bytes {
+        self.0.values().map(|activity| activity.written.bytes).sum()
+    }
+}
+
+/// What a file of v1 counts.
+#[derive(Clone, Copy)]
+enum Unit {
+    Bytes,
+    Operations,
+}
+
+impl Activity {
+    fn set(&mut self, key: &str, value: u64) {
+        match key {
+            "rbytes" => self.read.bytes = Bytes(value),
+            "wbytes" => self.written.bytes = Bytes(value),
+            "dbytes" => self.discarded.bytes = Bytes(value),
+            "rios" => self.read.operations = value,
+            "wios" => self.written.operations = value,
+            "dios" => self.discarded.operations = value,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transfer(bytes: u64, operations: u64) -> Transfer {
+        Transfer { bytes: Bytes(bytes), operations }
+    }
+
+    #[test]
+    fn reads_io_stat_with_keys_that_it_does_not_know() {
+        let mut io = Io::default();
+        io.add_v2(
+            "8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=4096 dios=1 \
+             cost.vrate=100.00 cost.usage=0\n\
+             8:0\n\
+             254:1 254:0 rbytes=512 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n\
+             (unknown) rbytes=1 wbytes=1 rios=1 wios=1\n",
+        );
+        let sdb = io.with(Device { major: 8, minor: 16 }).copied();
+        let expected = Activity {
+            read: transfer(1459200, 192),
+            written: transfer(314773504, 353),
+            discarded: transfer(4096, 1),
+        };
+        assert_eq!(sdb, Some(expected));
+        for idle in [Device { major: 8, minor: 0 }, Device { major: 254, minor: 1 }] {
+            assert_eq!(io.with(idle), Some(&Activity::default()));
+        }
+        assert_eq!(io.bytes_read(), Bytes(1459200 + 512));
+        assert_eq!(io.bytes_written(), Bytes(314773504));
+    }
+
+    #[test]
+    fn counts_once_what_throttling_and_bfq_both_saw() {
+        let mut io = Io::default();
+        io.add_v1("7:0 Read 4096\n7:0 Write 10\n7:0 Total 4106\nTotal 4106\n", Unit::Bytes);
+        io.add_v1("7:0 Read 4000\n7:0 Write 20\n7:0 Discard 5\nTotal 4025\n", Unit::Bytes);
+        io.add_v1(
+            "7:0 Read 2\n7:0 Write 1\n7:0 Sync 3\n7:0 Async 0\n7:0 Total 3\n",
+            Unit::Operations,
+        );
+        let expected = Activity {
+            read: transfer(4096, 2),
+            written: transfer(20, 1),
+            discarded: transfer(5, 0),
+        };
+        assert_eq!(io.with(Device { major: 7, minor: 0 }), Some(&expected));
+    }
+
+    #[test]
+    fn an_idle_hierarchy_has_no_devices() {
+        let mut io = Io::default();
+        io.add_v1("Total 0\n", Unit::Bytes);
+        assert_eq!(io, Io::default());
+    }
+}

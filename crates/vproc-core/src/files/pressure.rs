@@ -1,0 +1,61 @@
+//! `/proc/pressure/*`: how long the container's tasks wait for CPU, memory
+//! and I/O.
+//!
+//! The kernel keeps the same text for each v2 group (`cpu.pressure` beside
+//! `cpu.max`), so a container sees its group's, byte for byte. On a hybrid
+//! host that group is the one in the unified tree. v1 has no such files, and
+//! a kernel with `psi=0` or a group with `cgroup.pressure` off has none to
+//! read: then nothing is known about the container, and it sees zeros. The
+//! host's pressure is made by all of its containers.
+//!
+//! Source of the layout: `psi_show` in `kernel/sched/psi.c`.
+
+use crate::cgroup::own_text;
+use crate::contract::{Class, Entry, Need, Scope};
+use crate::{Error, Text, View};
+use alloc::vec::Vec;
+
+const HOST: &str = "pressure";
+const GROUP: &str = "group.pressure";
+
+/// What the kernel prints for a group in which nothing ever waited.
+const ZERO: &str = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n\
+                    full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
+
+macro_rules! entry {
+    ($(#[$doc:meta])* $name:ident $path:literal $file:literal $summary:literal) => {
+        $(#[$doc])*
+        pub(super) static $name: Entry = Entry {
+            path: $path,
+            // As in the kernel, where writing sets a trigger.
+            mode: 0o666,
+            class: Class::Virtual,
+            summary: $summary,
+            needs: &[&[
+                Need::host(HOST, $path),
+                Need::v2("", $file, Scope::Leaf).keyed(GROUP),
+            ]],
+            history: None,
+            render,
+        };
+    };
+}
+
+entry! {
+    /// Waiting for a CPU.
+    CPU "/proc/pressure/cpu" "cpu.pressure" "time that the container's tasks waited for a CPU"
+}
+entry! {
+    /// Waiting for memory.
+    MEMORY "/proc/pressure/memory" "memory.pressure" "time that the container's tasks waited for memory"
+}
+entry! {
+    /// Waiting for I/O.
+    IO "/proc/pressure/io" "io.pressure" "time that the container's tasks waited for I/O"
+}
+
+fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
+    let text = if view.is_host() { view.optional(HOST)? } else { own_text(view, GROUP)? };
+    out.push_str(text.unwrap_or(ZERO));
+    Ok(None)
+}

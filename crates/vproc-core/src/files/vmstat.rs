@@ -1,0 +1,196 @@
+//! `/proc/vmstat`: the container's memory in pages, and what the kernel did
+//! for it.
+//!
+//! The lines are the host's, in its order. [`AMOUNTS`] says of amounts and of
+//! I/O how they are computed, from what `/proc/meminfo` and `/proc/diskstats`
+//! are computed from. Any other line shows the event of that name which the
+//! container's cgroup counts, else 0: it counts what the host did.
+//!
+//! Source of names and units: `mm/vmstat.c`.
+
+use super::meminfo::{self, Host, Origin};
+use crate::cgroup::events::{self, Events};
+use crate::cgroup::io::{self, Io};
+use crate::cgroup::memory::{self, Memory, Stat};
+use crate::contract::{Class, Entry, Environment, Need};
+use crate::text::number;
+use crate::units::{Bytes, Kib};
+use crate::{Error, Text, View};
+use alloc::vec::Vec;
+
+const HOST: &str = "vmstat";
+
+/// The entry.
+pub(super) static ENTRY: Entry = Entry {
+    path: "/proc/vmstat",
+    mode: 0o444,
+    class: Class::Virtual,
+    summary: "the container's memory in pages, its faults, reclaim, I/O and out-of-memory kills",
+    needs: &[
+        &[Need::host(HOST, "/proc/vmstat"), meminfo::HOST_NEED],
+        memory::NEEDS,
+        memory::V1_KERNEL_NEEDS,
+        events::NEEDS,
+        io::NEEDS,
+    ],
+    history: None,
+    render,
+};
+
+/// A line that is not an event of the same name.
+struct Amount {
+    name: &'static str,
+    #[allow(dead_code)] // read by the reference documentation's test
+    origin: Origin,
+    #[allow(dead_code)]
+    rule: &'static str,
+    value: fn(&Container<'_>, u64) -> u64,
+}
+
+macro_rules! amounts {
+    ($($name:literal $origin:ident $rule:literal $value:expr;)*) => {
+        /// Sorted by name: kernels differ in the order of their lines.
+        static AMOUNTS: &[Amount] = &[$(Amount {
+            name: $name,
+            origin: Origin::$origin,
+            rule: $rule,
+            value: $value,
+        }),*];
+    };
+}
+
+amounts! {
+    "nr_active_anon" Computed "active_anon" |c, _| c.pages(c.stat().active_anon);
+    "nr_active_file" Computed "active_file" |c, _| c.pages(c.stat().active_file);
+    "nr_anon_pages" Computed "anon" |c, _| c.pages(c.stat().anon);
+    "nr_anon_transparent_hugepages" Computed "anon_thp, in huge pages" |c, _| c.huge_pages(c.stat().anon_thp);
+    "nr_dirty" Computed "file_dirty" |c, _| c.pages(c.stat().file_dirty);
+    "nr_file_hugepages" Computed "file_thp, in huge pages" |c, _| c.huge_pages(c.stat().file_thp);
+    "nr_file_pages" Computed "file" |c, _| c.pages(c.stat().file);
+    "nr_free_pages" Computed "MemFree of meminfo" |c, _| c.pages(c.memory.free(c.total).bytes());
+    "nr_inactive_anon" Computed "inactive_anon" |c, _| c.pages(c.stat().inactive_anon);
+    "nr_inactive_file" Computed "inactive_file" |c, _| c.pages(c.stat().inactive_file);
+    "nr_kernel_stack" Computed "kernel_stack, in KiB; v1: within nr_slab_unreclaimable" |c, _| c.part(c.stat().kernel_stack).kib().0;
+    "nr_mapped" Computed "file_mapped" |c, _| c.pages(c.stat().file_mapped);
+    "nr_mlock" Clamped "cgroups do not count mlock; locked pages are unevictable" |c, host| host.min(c.pages(c.stat().unevictable));
+    "nr_page_table_pages" Computed "pagetables; v1: not counted" |c, _| c.pages(c.stat().pagetables);
+    "nr_sec_page_table_pages" Computed "sec_pagetables" |c, _| c.pages(c.stat().sec_pagetables);
+    "nr_shmem" Computed "shmem" |c, _| c.pages(c.stat().shmem);
+    "nr_shmem_hugepages" Computed "shmem_thp, in huge pages" |c, _| c.huge_pages(c.stat().shmem_thp);
+    "nr_slab_reclaimable" Computed "slab_reclaimable" |c, _| c.pages(c.stat().slab_reclaimable);
+    "nr_slab_unreclaimable" Computed "slab_unreclaimable; v1: all kernel memory" |c, _| c.pages(c.stat().slab_unreclaimable);
+    "nr_swapcached" Computed "swapcached" |c, _| c.pages(c.stat().swapcached);
+    "nr_unevictable" Computed "unevictable" |c, _| c.pages(c.stat().unevictable);
+    "nr_writeback" Computed "file_writeback" |c, _| c.pages(c.stat().file_writeback);
+    "nr_zone_active_anon" Computed "as nr_active_anon" |c, _| c.pages(c.stat().active_anon);
+    "nr_zone_active_file" Computed "as nr_active_file" |c, _| c.pages(c.stat().active_file);
+    "nr_zone_inactive_anon" Computed "as nr_inactive_anon" |c, _| c.pages(c.stat().inactive_anon);
+    "nr_zone_inactive_file" Computed "as nr_inactive_file" |c, _| c.pages(c.stat().inactive_file);
+    "nr_zone_unevictable" Computed "as nr_unevictable" |c, _| c.pages(c.stat().unevictable);
+    "nr_zone_write_pending" Computed "file_dirty + file_writeback" |c, _| c.pages(c.stat().file_dirty.plus(c.stat().file_writeback));
+    "oom_kill" Computed "oom_kill of memory.events; v1: of memory.oom_control" |c, _| c.events.oom_kill;
+    "pgpgin" Computed "KiB read from disks; v1's statistic of this name counts charges" |c, _| c.io.bytes_read().kib().0;
+    "pgpgout" Computed "KiB written to disks; v1's statistic of this name counts charges" |c, _| c.io.bytes_written().kib().0;
+}
+
+/// What the lines are computed from.
+struct Container<'a> {
+    total: Kib,
+    memory: Memory,
+    events: Events<'a>,
+    io: Io,
+    environment: &'a Environment<'a>,
+}
+
+impl Container<'_> {
+    fn stat(&self) -> &Stat {
+        &self.memory.stat
+    }
+
+    /// As in meminfo: statistics are summed up lazily, so that a part can
+    /// exceed the whole for a moment.
+    fn part(&self, amount: Bytes) -> Bytes {
+        amount.min(self.total.bytes())
+    }
+
+    fn pages(&self, amount: Bytes) -> u64 {
+        self.part(amount).pages(self.environment.page_size)
+    }
+
+    fn huge_pages(&self, amount: Bytes) -> u64 {
+        self.part(amount).0 / transparent_huge_page(self.environment).0
+    }
+
+    fn value(&self, name: &str, host: u64) -> u64 {
+        match AMOUNTS.binary_search_by_key(&name, |amount| amount.name) {
+            Ok(place) => AMOUNTS.get(place).map_or(0, |amount| (amount.value)(self, host)),
+            Err(_) => self.events.count(name).unwrap_or(0),
+        }
+    }
+}
+
+/// Bytes of a transparent huge page: what a page of the page table's second
+/// level maps. So is the default size of the pool of huge pages, unless the
+/// operator chose one of 1 GiB. Without a pool: a page full of entries of 8
+/// bytes, each for a page.
+fn transparent_huge_page(environment: &Environment<'_>) -> Bytes {
+    const GIB: u64 = 1 << 30;
+    match environment.huge_page_size {
+        size @ 1..GIB => Bytes(size),
+        _ => {
+            let page = u64::from(environment.page_size.max(8));
+            Bytes(page * (page / 8))
+        }
+    }
+}
+
+fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
+    let text = view.text(HOST)?;
+    if view.is_host() {
+        out.push_str(text);
+        return Ok(None);
+    }
+    let memory = Memory::read(view)?;
+    let host = Host::read(view.text(meminfo::HOST)?)?;
+    let container = Container {
+        total: memory.total(host.total, view.environment().page_size),
+        memory,
+        events: Events::read(view)?,
+        io: Io::read(view)?,
+        environment: view.environment(),
+    };
+    for line in text.lines() {
+        let Some((name, value)) = line.split_once(' ') else { continue };
+        let Some(value) = number(value) else { continue };
+        out.push_str(name).push_str(" ").push_number(container.value(name, value)).push_str("\n");
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_sorted_for_the_search() {
+        assert!(AMOUNTS.is_sorted_by_key(|amount| amount.name));
+    }
+
+    #[test]
+    fn a_transparent_huge_page_is_what_the_machine_maps_at_once() {
+        let size = |page_size, huge_page_size| {
+            let environment = Environment {
+                page_size,
+                user_hz: 100,
+                huge_page_size,
+                machine: "",
+                settings: Vec::new(),
+            };
+            transparent_huge_page(&environment).0 >> 20
+        };
+        assert_eq!(size(4096, 2 << 20), 2);
+        assert_eq!(size(4096, 1 << 30), 2);
+        assert_eq!(size(4096, 1 << 20), 1);
+        assert_eq!([size(4096, 0), size(16384, 0), size(65536, 0)], [2, 32, 512]);
+    }
+}

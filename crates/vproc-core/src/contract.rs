@@ -161,6 +161,9 @@ pub struct History {
     pub interval_ms: u32,
 }
 
+/// Writes an entry's text; returns the state for the next render.
+pub type Render = fn(&View<'_>, &mut Text) -> Result<Option<Vec<u8>>, Error>;
+
 /// One file that the policy serves: the whole of what is known about it.
 #[derive(Debug)]
 pub struct Entry {
@@ -176,8 +179,8 @@ pub struct Entry {
     pub needs: &'static [&'static [Need]],
     /// Set where the text depends on earlier renders.
     pub history: Option<History>,
-    /// Writes the text; returns the state for the next render.
-    pub render: fn(&View<'_>, &mut Text) -> Result<Option<Vec<u8>>, Error>,
+    /// Writes the text.
+    pub render: Render,
 }
 
 /// Counts over the container's tasks.

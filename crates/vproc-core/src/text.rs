@@ -80,9 +80,12 @@ impl Text {
     }
 
     /// Adds a number, to the right of a field of `width`: C's `%*lu`.
+    ///
+    /// Saturates where a reader that parses into a signed `long` would: no
+    /// count of a kernel gets there, other than by wrapping below zero.
     pub fn push_right(&mut self, value: u64, width: usize) -> &mut Self {
         let mut digits = [b' '; MAX_DIGITS];
-        let mut rest = value;
+        let mut rest = value.min(i64::MAX.unsigned_abs());
         let mut length = 0;
         for place in digits.iter_mut().rev() {
             *place = b'0' + (rest % 10) as u8;
@@ -128,7 +131,7 @@ mod tests {
         let mut text = Text::new();
         text.push_right(0, 8).push_right(u64::MAX, 3).push_str("|").push_right(42, 0);
         text.push_str("|").push_hundredths(305).push_str("|").push_hundredths(99);
-        assert_eq!(text.into_string(), "       018446744073709551615|42|3.05|0.99");
+        assert_eq!(text.into_string(), "       09223372036854775807|42|3.05|0.99");
     }
 
     #[test]

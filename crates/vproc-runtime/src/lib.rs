@@ -1,1 +1,37 @@
-//! stub
+//! Loads a vproc policy component and renders with it, within limits.
+//!
+//! ```no_run
+//! use vproc_runtime::{Engine, Policy};
+//! use vproc_snapshot::Capture;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::new(Default::default())?;
+//! let policy = Policy::compile(&engine, &std::fs::read("policy.wasm")?)?;
+//! let capture = Capture::from_json(&std::fs::read_to_string("capture.json")?)?;
+//! let manifest = policy.declare(&capture.readings.environment)?;
+//! let entry = manifest.entry("/proc/meminfo").ok_or("not served")?;
+//! let snapshot = capture.readings.snapshot(entry, None)?;
+//! print!("{}", String::from_utf8_lossy(&policy.render(&entry.path, &snapshot)?.body));
+//! # Ok(()) }
+//! ```
+//!
+//! - [`Engine`]: one for a process. Holds the limits and the thread that
+//!   enforces the limit on time.
+//! - [`Policy`]: a loaded component. `Send + Sync`; rendering makes a fresh
+//!   instance, so nothing of one render is visible to another.
+//! - [`Instance`]: an instance to render with repeatedly, for one container.
+//! - [`Cache`]: compiled code on disk, so that a policy is compiled once.
+//!
+//! The crate knows no file of `/proc` by name.
+
+mod bindings;
+mod cache;
+mod engine;
+mod error;
+mod policy;
+mod watchdog;
+
+pub use cache::{Cache, Distrust};
+pub use engine::{Allocation, Engine, Limits, Options};
+pub use error::{Error, Refusal};
+pub use policy::{Digest, Instance, Policy, Rendered};

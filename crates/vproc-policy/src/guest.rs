@@ -1,0 +1,168 @@
+//! Translates between the shapes of the interface and those of the core.
+
+#![allow(unsafe_code)] // generated bindings
+
+wit_bindgen::generate!({ path: "../../wit", world: "policy", runtime_path: "wit_bindgen::rt" });
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use exports::vproc::policy::renderer as wit;
+use vproc_core::contract as core;
+use vproc_core::knobs::{KNOBS, TREATMENT};
+use vproc_core::{Declared, Error};
+
+struct Policy;
+
+export!(Policy);
+
+impl wit::Guest for Policy {
+    fn declare(environment: wit::Environment) -> Result<wit::Manifest, wit::Error> {
+        let declared = vproc_core::manifest(&to_environment(&environment)).map_err(from_error)?;
+        let mut knobs: Vec<wit::Knob> = KNOBS
+            .iter()
+            .map(|knob| from_knob(knob.name, (knob.values, knob.default, knob.summary)))
+            .collect();
+        knobs.push(from_knob("/PATH", TREATMENT));
+        Ok(wit::Manifest {
+            name: "default".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            entries: declared.into_iter().map(from_declared).collect(),
+            knobs,
+        })
+    }
+
+    fn render(
+        path: alloc::string::String,
+        snapshot: wit::Snapshot,
+    ) -> Result<wit::Rendered, wit::Error> {
+        let rendered = vproc_core::render(&path, &to_snapshot(&snapshot)).map_err(from_error)?;
+        Ok(wit::Rendered { body: wit::Body::Text(rendered.text), state: rendered.state })
+    }
+}
+
+fn to_environment(environment: &wit::Environment) -> core::Environment<'_> {
+    core::Environment {
+        page_size: environment.page_size,
+        user_hz: environment.user_hz,
+        huge_page_size: environment.huge_page_size,
+        machine: &environment.machine,
+        settings: environment
+            .settings
+            .iter()
+            .map(|setting| (setting.knob.as_str(), setting.value.as_str()))
+            .collect(),
+    }
+}
+
+fn to_snapshot(snapshot: &wit::Snapshot) -> core::Snapshot<'_> {
+    core::Snapshot {
+        environment: to_environment(&snapshot.environment),
+        now: snapshot.now,
+        is_host: snapshot.is_host,
+        state: snapshot.state.as_deref(),
+        inputs: snapshot
+            .inputs
+            .iter()
+            .map(|input| core::Input {
+                key: &input.key,
+                level: input.level,
+                depth: input.depth,
+                content: to_content(&input.content),
+            })
+            .collect(),
+    }
+}
+
+fn to_content(content: &wit::Content) -> core::Content<'_> {
+    match content {
+        wit::Content::Text(text) => core::Content::Text(text),
+        wit::Content::Bytes(bytes) => core::Content::Bytes(bytes),
+        wit::Content::Tasks(tasks) => core::Content::Tasks(core::TaskCounts {
+            total: tasks.total,
+            running: tasks.running,
+            blocked: tasks.blocked,
+            last_pid: tasks.last_pid,
+        }),
+        wit::Content::Absent(errno) => core::Content::Absent(*errno),
+    }
+}
+
+fn from_knob(name: &str, (values, default, summary): (&str, &str, &str)) -> wit::Knob {
+    wit::Knob {
+        name: name.into(),
+        values: values.into(),
+        default: default.into(),
+        summary: summary.into(),
+    }
+}
+
+fn from_declared(declared: Declared) -> wit::Entry {
+    let Declared { entry, class, needs } = declared;
+    wit::Entry {
+        path: entry.path.into(),
+        kind: wit::Kind::File,
+        mode: entry.mode,
+        class: match class {
+            core::Class::Virtual => wit::Class::Virtual,
+            core::Class::Filtered => wit::Class::Filtered,
+            core::Class::Passed => wit::Class::Passed,
+            core::Class::Constant => wit::Class::Constant,
+            core::Class::Masked => wit::Class::Masked,
+            core::Class::Denied => wit::Class::Denied,
+        },
+        summary: entry.summary.into(),
+        needs: needs
+            .into_iter()
+            .map(|need| wit::Need { key: need.key.into(), from: from_source(need.source) })
+            .collect(),
+        history: entry.history.map(|history| wit::History {
+            format: history.format.into(),
+            interval_ms: history.interval_ms,
+        }),
+    }
+}
+
+fn from_source(source: core::Source) -> wit::Source {
+    match source {
+        core::Source::Host(path) => wit::Source::Host(path.into()),
+        core::Source::Cgroup { version, controller, name, scope } => {
+            wit::Source::Cgroup(wit::CgroupFile {
+                version: match version {
+                    core::CgroupVersion::V1 => wit::CgroupVersion::V1,
+                    core::CgroupVersion::V2 => wit::CgroupVersion::V2,
+                },
+                controller: controller.into(),
+                name: name.into(),
+                scope: match scope {
+                    core::Scope::Leaf => wit::Scope::Leaf,
+                    core::Scope::Nearest => wit::Scope::Nearest,
+                    core::Scope::Lineage => wit::Scope::Lineage,
+                },
+            })
+        }
+        core::Source::Process { of, name } => wit::Source::Process(wit::ProcessFile {
+            of: match of {
+                core::Process::Init => wit::Process::Init,
+                core::Process::Subject => wit::Process::Subject,
+            },
+            name: name.into(),
+        }),
+        core::Source::Tasks => wit::Source::Tasks,
+    }
+}
+
+fn from_error(error: Error) -> wit::Error {
+    match error {
+        Error::UnsupportedPath => wit::Error::UnsupportedPath,
+        Error::Denied => wit::Error::Denied,
+        Error::MissingInput(key) => wit::Error::MissingInput(key.to_string()),
+        Error::MalformedInput { key, line, reason } => wit::Error::MalformedInput(wit::Malformed {
+            key: key.to_string(),
+            line,
+            reason: reason.to_string(),
+        }),
+        Error::RejectedSetting { knob, reason } => {
+            wit::Error::RejectedSetting(wit::Rejected { knob, reason })
+        }
+    }
+}

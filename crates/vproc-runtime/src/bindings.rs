@@ -1,0 +1,215 @@
+//! Translates between the shapes of the interface and those of
+//! `vproc-snapshot`. A further version of the contract becomes a second module
+//! of this kind, and [`Contract`] chooses.
+
+#[allow(missing_docs, unreachable_pub)]
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "policy",
+        ownership: Borrowing { duplicate_if_necessary: true },
+    });
+}
+
+use crate::policy::Limiter;
+use crate::{Refusal, Rendered};
+use generated::exports::vproc::policy::renderer as wit;
+use generated::{Policy, PolicyPre};
+use vproc_snapshot::{
+    CgroupVersion, Class, Content, Entry, Environment, History, Kind, Knob, Manifest, Need,
+    Process, Scope, Snapshot, Source, TaskCounts,
+};
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+
+/// A component that was found to export the contract.
+#[derive(Clone)]
+pub(crate) struct Contract(PolicyPre<Limiter>);
+
+/// The contract, bound to an instance.
+pub(crate) struct Bound(Policy);
+
+impl Contract {
+    pub(crate) fn new(component: InstancePre<Limiter>) -> wasmtime::Result<Self> {
+        PolicyPre::new(component).map(Contract)
+    }
+
+    pub(crate) fn instantiate(&self, store: &mut Store<Limiter>) -> wasmtime::Result<Bound> {
+        self.0.instantiate(store).map(Bound)
+    }
+}
+
+impl Bound {
+    pub(crate) fn declare(
+        &self,
+        store: &mut Store<Limiter>,
+        environment: &Environment,
+    ) -> wasmtime::Result<Result<Manifest, Refusal>> {
+        let settings = to_settings(environment);
+        let renderer = self.0.vproc_policy_renderer();
+        let answer = renderer.call_declare(store, to_environment(environment, &settings))?;
+        Ok(answer.map(from_manifest).map_err(from_error))
+    }
+
+    pub(crate) fn render(
+        &self,
+        store: &mut Store<Limiter>,
+        path: &str,
+        snapshot: &Snapshot<'_>,
+    ) -> wasmtime::Result<Result<Rendered, Refusal>> {
+        let settings = to_settings(snapshot.environment);
+        let inputs: Vec<_> = snapshot
+            .inputs
+            .iter()
+            .map(|input| wit::Input {
+                key: input.key,
+                level: input.level,
+                depth: input.depth,
+                content: to_content(input.content),
+            })
+            .collect();
+        let snapshot = wit::Snapshot {
+            environment: to_environment(snapshot.environment, &settings),
+            now: snapshot.now,
+            is_host: snapshot.is_host,
+            state: snapshot.state,
+            inputs: &inputs,
+        };
+        let answer = self.0.vproc_policy_renderer().call_render(store, path, snapshot)?;
+        Ok(answer.map(from_rendered).map_err(from_error))
+    }
+}
+
+fn to_settings(environment: &Environment) -> Vec<wit::Setting<'_>> {
+    let settings = environment.settings.iter();
+    settings.map(|setting| wit::Setting { knob: &setting.knob, value: &setting.value }).collect()
+}
+
+fn to_environment<'a>(
+    environment: &'a Environment,
+    settings: &'a [wit::Setting<'a>],
+) -> wit::Environment<'a> {
+    wit::Environment {
+        page_size: environment.page_size,
+        user_hz: environment.user_hz,
+        huge_page_size: environment.huge_page_size,
+        machine: &environment.machine,
+        settings,
+    }
+}
+
+fn to_content(content: &Content) -> wit::Content<'_> {
+    match content {
+        Content::Text(text) => wit::Content::Text(text),
+        Content::Bytes(bytes) => wit::Content::Bytes(bytes),
+        Content::Tasks(TaskCounts { total, running, blocked, last_pid }) => {
+            wit::Content::Tasks(wit::TaskCounts {
+                total: *total,
+                running: *running,
+                blocked: *blocked,
+                last_pid: *last_pid,
+            })
+        }
+        Content::Absent(errno) => wit::Content::Absent(*errno),
+    }
+}
+
+fn from_manifest(manifest: wit::Manifest) -> Manifest {
+    Manifest {
+        name: manifest.name,
+        version: manifest.version,
+        entries: manifest.entries.into_iter().map(from_entry).collect(),
+        knobs: manifest
+            .knobs
+            .into_iter()
+            .map(|knob| Knob {
+                name: knob.name,
+                values: knob.values,
+                default: knob.default,
+                summary: knob.summary,
+            })
+            .collect(),
+    }
+}
+
+fn from_entry(entry: wit::Entry) -> Entry {
+    Entry {
+        path: entry.path,
+        kind: match entry.kind {
+            wit::Kind::File => Kind::File,
+            wit::Kind::Directory => Kind::Directory,
+            wit::Kind::Symlink => Kind::Symlink,
+        },
+        mode: entry.mode,
+        class: match entry.class {
+            wit::Class::Virtual => Class::Virtual,
+            wit::Class::Filtered => Class::Filtered,
+            wit::Class::Passed => Class::Passed,
+            wit::Class::Constant => Class::Constant,
+            wit::Class::Masked => Class::Masked,
+            wit::Class::Denied => Class::Denied,
+        },
+        summary: entry.summary,
+        needs: entry
+            .needs
+            .into_iter()
+            .map(|need| Need { key: need.key, source: from_source(need.from) })
+            .collect(),
+        history: entry
+            .history
+            .map(|history| History { format: history.format, interval_ms: history.interval_ms }),
+    }
+}
+
+fn from_source(source: wit::Source) -> Source {
+    match source {
+        wit::Source::Host(path) => Source::Host(path),
+        wit::Source::Cgroup(file) => Source::Cgroup {
+            version: match file.version {
+                wit::CgroupVersion::V1 => CgroupVersion::V1,
+                wit::CgroupVersion::V2 => CgroupVersion::V2,
+            },
+            controller: file.controller,
+            name: file.name,
+            scope: match file.scope {
+                wit::Scope::Leaf => Scope::Leaf,
+                wit::Scope::Nearest => Scope::Nearest,
+                wit::Scope::Lineage => Scope::Lineage,
+            },
+        },
+        wit::Source::Process(file) => Source::Process {
+            of: match file.of {
+                wit::Process::Init => Process::Init,
+                wit::Process::Subject => Process::Subject,
+            },
+            name: file.name,
+        },
+        wit::Source::Tasks => Source::Tasks,
+    }
+}
+
+fn from_rendered(rendered: wit::Rendered) -> Rendered {
+    Rendered {
+        body: match rendered.body {
+            wit::Body::Text(text) => text.into_bytes(),
+            wit::Body::Bytes(bytes) => bytes,
+        },
+        state: rendered.state,
+    }
+}
+
+fn from_error(error: wit::Error) -> Refusal {
+    match error {
+        wit::Error::UnsupportedPath => Refusal::UnsupportedPath,
+        wit::Error::Denied => Refusal::Denied,
+        wit::Error::MissingInput(key) => Refusal::MissingInput(key),
+        wit::Error::MalformedInput(malformed) => Refusal::MalformedInput {
+            key: malformed.key,
+            line: malformed.line,
+            reason: malformed.reason,
+        },
+        wit::Error::RejectedSetting(rejected) => {
+            Refusal::RejectedSetting { knob: rejected.knob, reason: rejected.reason }
+        }
+    }
+}

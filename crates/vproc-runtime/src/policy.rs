@@ -1,0 +1,333 @@
+//! A loaded policy.
+
+use crate::bindings::{self, Contract};
+use crate::{Cache, Engine, Error};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use vproc_snapshot::{Environment, Manifest, Snapshot};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{ResourceLimiter, Store};
+
+/// SHA-256 of a component. Prints as hex.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of a component's bytes.
+    pub fn of(component: &[u8]) -> Self {
+        Digest(Sha256::digest(component).into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+/// What a policy rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The bytes of the file.
+    pub body: Vec<u8>,
+    /// The state to hand in at the next render of the entry.
+    pub state: Option<Vec<u8>>,
+}
+
+/// A loaded policy. Cheap to clone; `Send + Sync`.
+#[derive(Clone)]
+pub struct Policy {
+    engine: Engine,
+    component: Component,
+    contract: Contract,
+    digest: Digest,
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Policy").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+impl Policy {
+    /// Compiles a component, which takes some 50 ms for the default policy.
+    pub fn compile(engine: &Engine, component: &[u8]) -> Result<Self, Error> {
+        Policy::load(engine, component, None)
+    }
+
+    /// Compiles a component, or takes its code from a cache.
+    pub fn load(engine: &Engine, component: &[u8], cache: Option<&Cache>) -> Result<Self, Error> {
+        let limit = engine.limits().component;
+        if component.len() > limit {
+            let size = component.len();
+            return Err(Error::NotAComponent(format!("{size} bytes, more than {limit}")));
+        }
+        let digest = Digest::of(component);
+        if let Some(cache) = cache
+            && let Some(loaded) = cache.load(engine, digest)
+        {
+            return Policy::new(engine, loaded, digest);
+        }
+        let compiled = Component::new(engine.wasmtime(), component)
+            .map_err(|error| Error::NotAComponent(describe(&error)))?;
+        // Checked first: what is no policy does not belong in the cache.
+        let policy = Policy::new(engine, compiled, digest)?;
+        if let Some(cache) = cache
+            && let Ok(code) = policy.component.serialize()
+        {
+            cache.store(engine, digest, &code);
+        }
+        Ok(policy)
+    }
+
+    /// Compiles a component to code that [`Policy::from_precompiled`] loads.
+    pub fn precompile(engine: &Engine, component: &[u8]) -> Result<Vec<u8>, Error> {
+        engine
+            .wasmtime()
+            .precompile_component(component)
+            .map_err(|error| Error::NotAComponent(describe(&error)))
+    }
+
+    /// Loads code that [`Policy::precompile`] made of `component`, or compiles
+    /// the component where the code is for another engine or processor.
+    ///
+    /// # Safety
+    ///
+    /// `code` is what `precompile` returned, unchanged: it is executed.
+    #[allow(unsafe_code)]
+    pub unsafe fn from_precompiled(
+        engine: &Engine,
+        component: &[u8],
+        digest: Digest,
+        code: &[u8],
+        cache: Option<&Cache>,
+    ) -> Result<Self, Error> {
+        // SAFETY: the caller's promise.
+        match unsafe { Component::deserialize(engine.wasmtime(), code) } {
+            Ok(loaded) => Policy::new(engine, loaded, digest),
+            Err(_) => Policy::load(engine, component, cache),
+        }
+    }
+
+    fn new(engine: &Engine, component: Component, digest: Digest) -> Result<Self, Error> {
+        // A policy needs no import. One that was built with a standard library
+        // has some all the same; they end the call when they are called.
+        let mut linker = Linker::new(engine.wasmtime());
+        linker
+            .define_unknown_imports_as_traps(&component)
+            .map_err(|error| Error::NotAPolicy(describe(&error)))?;
+        let contract = linker
+            .instantiate_pre(&component)
+            .and_then(Contract::new)
+            .map_err(|error| Error::NotAPolicy(describe(&error)))?;
+        Ok(Policy { engine: engine.clone(), component, contract, digest })
+    }
+
+    /// SHA-256 of the component.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Names of what the component imports. The default policy imports
+    /// nothing. Calling an import ends the call with [`Error::Trap`].
+    pub fn imports(&self) -> Vec<String> {
+        let ty = self.component.component_type();
+        ty.imports(self.engine.wasmtime()).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// An instance of its own.
+    pub fn instance(&self) -> Result<Instance, Error> {
+        let limiter = Limiter::new(&self.engine);
+        let mut store = Store::new(self.engine.wasmtime(), limiter);
+        store.limiter(|limiter| limiter);
+        store.set_epoch_deadline(self.engine.deadline());
+        let guard = self.engine.guard()?;
+        let bound = self.contract.instantiate(&mut store);
+        drop(guard);
+        match bound {
+            Ok(bound) => Ok(Instance { engine: self.engine.clone(), store, bound }),
+            Err(error) => Err(failure(&self.engine, store.data(), &error)),
+        }
+    }
+
+    /// What the policy serves and asks for under these settings.
+    pub fn declare(&self, environment: &Environment) -> Result<Manifest, Error> {
+        self.instance()?.declare(environment)
+    }
+
+    /// Renders an entry in a fresh instance.
+    pub fn render(&self, path: &str, snapshot: &Snapshot<'_>) -> Result<Rendered, Error> {
+        self.instance()?.render(path, snapshot)
+    }
+}
+
+/// A running instance of a policy. What it rendered for one container may
+/// linger in its memory, so it must not render for another.
+///
+/// An instance that trapped is dead: drop it after an error.
+pub struct Instance {
+    engine: Engine,
+    store: Store<Limiter>,
+    bound: bindings::Bound,
+}
+
+impl Instance {
+    /// What the policy serves and asks for under these settings.
+    pub fn declare(&mut self, environment: &Environment) -> Result<Manifest, Error> {
+        let manifest = self.call(|bound, store| bound.declare(store, environment))??;
+        check(&manifest).map_err(Error::Manifest)?;
+        Ok(manifest)
+    }
+
+    /// Renders an entry.
+    pub fn render(&mut self, path: &str, snapshot: &Snapshot<'_>) -> Result<Rendered, Error> {
+        let rendered = self.call(|bound, store| bound.render(store, path, snapshot))??;
+        let limits = self.engine.limits();
+        let state = rendered.state.as_ref().map_or(0, Vec::len);
+        for (found, limit) in [(rendered.body.len(), limits.output), (state, limits.state)] {
+            if found > limit {
+                return Err(Error::Output { found, limit });
+            }
+        }
+        Ok(rendered)
+    }
+
+    fn call<T>(
+        &mut self,
+        call: impl FnOnce(&bindings::Bound, &mut Store<Limiter>) -> wasmtime::Result<T>,
+    ) -> Result<T, Error> {
+        self.store.set_epoch_deadline(self.engine.deadline());
+        let guard = self.engine.guard()?;
+        let result = call(&self.bound, &mut self.store);
+        drop(guard);
+        result.map_err(|error| failure(&self.engine, self.store.data(), &error))
+    }
+}
+
+/// Checks what no host could serve.
+fn check(manifest: &Manifest) -> Result<(), String> {
+    if manifest.name.is_empty()
+        || manifest.name.contains(|c: char| c.is_whitespace() || c.is_control())
+    {
+        return Err(format!("`{}` is no name", manifest.name.escape_debug()));
+    }
+    let mut paths = std::collections::HashSet::new();
+    for entry in &manifest.entries {
+        let path = entry.path.escape_debug();
+        if !is_absolute(&entry.path) {
+            return Err(format!("`{path}` is not an absolute, normalised path"));
+        }
+        if !paths.insert(&entry.path) {
+            return Err(format!("{path} is declared twice"));
+        }
+        if entry.mode & !0o777 != 0 {
+            return Err(format!("{path} has mode {:o}, which is no permission", entry.mode));
+        }
+        let mut keys = std::collections::HashSet::new();
+        if let Some(need) = entry.needs.iter().find(|need| !keys.insert(&need.key)) {
+            return Err(format!("{path} has two needs with the key `{}`", need.key.escape_debug()));
+        }
+    }
+    Ok(())
+}
+
+fn is_absolute(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|rest| {
+        rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+            && !rest.contains(|c: char| c.is_control())
+    })
+}
+
+/// Counts what an instance uses, and remembers which limit it hit.
+pub(crate) struct Limiter {
+    memory: usize,
+    memory_limit: usize,
+    table_limit: usize,
+    hit: Option<Hit>,
+}
+
+#[derive(Clone, Copy)]
+enum Hit {
+    Memory,
+    Table,
+}
+
+impl Limiter {
+    fn new(engine: &Engine) -> Self {
+        let limits = engine.limits();
+        Limiter {
+            memory: 0,
+            memory_limit: limits.memory,
+            table_limit: limits.table_elements,
+            hit: None,
+        }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory.saturating_add(desired.saturating_sub(current));
+        if total > self.memory_limit {
+            self.hit = Some(Hit::Memory);
+            return Err(wasmtime::Error::msg("memory limit"));
+        }
+        self.memory = total;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.table_limit {
+            self.hit = Some(Hit::Table);
+            return Err(wasmtime::Error::msg("table limit"));
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        8
+    }
+
+    fn memories(&self) -> usize {
+        2
+    }
+
+    fn tables(&self) -> usize {
+        8
+    }
+}
+
+fn failure(engine: &Engine, limiter: &Limiter, error: &wasmtime::Error) -> Error {
+    let limits = engine.limits();
+    match limiter.hit {
+        Some(Hit::Memory) => return Error::Memory(limits.memory),
+        Some(Hit::Table) => return Error::Table(limits.table_elements),
+        None => {}
+    }
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(wasmtime::Trap::Interrupt) => Error::Timeout(limits.time),
+        Some(trap) => Error::Trap(trap.to_string()),
+        None => Error::Trap(describe(error)),
+    }
+}
+
+/// The error and its causes on one line.
+fn describe(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> = error.chain().map(|cause| cause.to_string()).collect();
+    causes.join(": ").replace('\n', " ")
+}

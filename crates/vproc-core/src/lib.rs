@@ -19,6 +19,10 @@ pub mod contract;
 pub mod error;
 pub mod files;
 pub mod knobs;
+pub mod process;
+mod state;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod units;
 mod view;

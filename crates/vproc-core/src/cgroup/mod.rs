@@ -3,6 +3,8 @@
 //! Each module names the files that it reads beside the code that reads them,
 //! so that an entry asks for `memory::NEEDS` and gets a [`memory::Memory`].
 
+pub mod cpu;
+pub mod cpuset;
 pub mod events;
 pub mod hugetlb;
 pub mod io;

@@ -1,6 +1,8 @@
 //! The files that the default policy serves, one module each.
 
+mod cpu_lists;
 mod diskstats;
+mod loadavg;
 mod meminfo;
 mod partitions;
 mod pressure;
@@ -12,6 +14,7 @@ use crate::Entry;
 /// Every entry, in the order in which a person expects them.
 pub static ENTRIES: &[&Entry] = &[
     &meminfo::ENTRY,
+    &loadavg::ENTRY,
     &swaps::ENTRY,
     &diskstats::ENTRY,
     &vmstat::ENTRY,
@@ -19,6 +22,11 @@ pub static ENTRIES: &[&Entry] = &[
     &pressure::CPU,
     &pressure::MEMORY,
     &pressure::IO,
+    &cpu_lists::ONLINE,
+    &cpu_lists::POSSIBLE,
+    &cpu_lists::PRESENT,
+    &cpu_lists::OFFLINE,
+    &cpu_lists::KERNEL_MAX,
 ];
 
 /// The entry at `path`.

@@ -1,0 +1,116 @@
+//! The lists of CPUs below `/sys/devices/system/cpu`, from which the C library
+//! counts processors: `online` for `_SC_NPROCESSORS_ONLN`, `possible` for
+//! `_SC_NPROCESSORS_CONF`.
+//!
+//! A container's CPUs are all there is: what it sees is online, present and
+//! possible, and nothing is offline.
+//!
+//! Source of the layout: `drivers/base/cpu.c`.
+
+use crate::cgroup::cpu::{self, CpuView};
+use crate::contract::{Class, Entry, Need};
+use crate::{Error, Text, View};
+use alloc::vec::Vec;
+
+/// Key of the file itself, other than `online`, which the CPU view reads.
+const ITSELF: &str = "host";
+
+/// CPUs in use.
+pub(super) static ONLINE: Entry = Entry {
+    path: "/sys/devices/system/cpu/online",
+    mode: 0o444,
+    class: Class::Virtual,
+    summary: "the CPUs of the cpuset, clipped by the CPU quota",
+    needs: &[cpu::NEEDS],
+    history: None,
+    render: |view, out| shown(view, cpu::ONLINE, out),
+};
+
+/// CPUs that could ever be in use.
+pub(super) static POSSIBLE: Entry = Entry {
+    path: "/sys/devices/system/cpu/possible",
+    mode: 0o444,
+    class: Class::Virtual,
+    summary: "the same CPUs as online: no others can appear",
+    needs: &[&[Need::host(ITSELF, "/sys/devices/system/cpu/possible")], cpu::NEEDS],
+    history: None,
+    render: |view, out| shown(view, ITSELF, out),
+};
+
+/// CPUs that are plugged in.
+pub(super) static PRESENT: Entry = Entry {
+    path: "/sys/devices/system/cpu/present",
+    mode: 0o444,
+    class: Class::Virtual,
+    summary: "the same CPUs as online",
+    needs: &[&[Need::host(ITSELF, "/sys/devices/system/cpu/present")], cpu::NEEDS],
+    history: None,
+    render: |view, out| shown(view, ITSELF, out),
+};
+
+/// CPUs that are not in use.
+pub(super) static OFFLINE: Entry = Entry {
+    path: "/sys/devices/system/cpu/offline",
+    mode: 0o444,
+    class: Class::Constant,
+    summary: "an empty list: CPUs that the container may not use do not exist for it",
+    needs: &[&[Need::host(ITSELF, "/sys/devices/system/cpu/offline")]],
+    history: None,
+    render: |view, out| {
+        out.push_str(if view.is_host() { view.text(ITSELF)? } else { "\n" });
+        Ok(None)
+    },
+};
+
+/// The largest CPU number that the kernel was built for.
+pub(super) static KERNEL_MAX: Entry = Entry {
+    path: "/sys/devices/system/cpu/kernel_max",
+    mode: 0o444,
+    class: Class::Passed,
+    summary: "as the host has it: a property of the kernel's build",
+    needs: &[&[Need::host(ITSELF, "/sys/devices/system/cpu/kernel_max")]],
+    history: None,
+    render: |view, out| {
+        out.push_str(view.text(ITSELF)?);
+        Ok(None)
+    },
+};
+
+fn shown(view: &View<'_>, host: &'static str, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
+    if view.is_host() {
+        out.push_str(view.text(host)?);
+    } else {
+        CpuView::read(view)?.shown_set().print(out);
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::testing::{cgroup, host, snapshot};
+    use alloc::vec;
+
+    #[test]
+    fn all_lists_agree() {
+        let inputs = vec![host("cpu-online", "0-7\n"), cgroup("cpu.max", 0, 1, "150000 100000\n")];
+        let snapshot = snapshot(inputs);
+        for entry in [&ONLINE, &POSSIBLE, &PRESENT] {
+            assert_eq!(crate::render(entry.path, &snapshot).unwrap().text, "0-1\n");
+        }
+        assert_eq!(crate::render(OFFLINE.path, &snapshot).unwrap().text, "\n");
+    }
+
+    #[test]
+    fn the_host_sees_its_own() {
+        let inputs = vec![host("cpu-online", "0-3\n"), host(ITSELF, "0-127\n")];
+        let mut snapshot = snapshot(inputs);
+        assert_eq!(crate::render(KERNEL_MAX.path, &snapshot).unwrap().text, "0-127\n");
+        snapshot.is_host = true;
+        for entry in [&POSSIBLE, &PRESENT, &OFFLINE] {
+            assert_eq!(crate::render(entry.path, &snapshot).unwrap().text, "0-127\n");
+        }
+        assert_eq!(crate::render(ONLINE.path, &snapshot).unwrap().text, "0-3\n");
+    }
+}

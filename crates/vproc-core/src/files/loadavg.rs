@@ -1,0 +1,217 @@
+//! `/proc/loadavg`: the container's load.
+//!
+//! cgroups keep no load average, so it takes samples: each render with the
+//! state of an earlier one moves the averages on by the kernel's own
+//! arithmetic, every five seconds once, towards the number of tasks that run
+//! or are blocked now. Without a state nothing is known of the past, and all
+//! three averages are that number.
+//!
+//! Sources: `fs/proc/loadavg.c`, `kernel/sched/loadavg.c`,
+//! `include/linux/sched/loadavg.h`.
+
+use crate::contract::{Class, Entry, History, Need};
+use crate::state::{Reader, Writer};
+use crate::units::Nanos;
+use crate::{Error, Text, View};
+use alloc::vec::Vec;
+
+const HOST: &str = "loadavg";
+const TASKS: &str = "tasks";
+
+/// The entry.
+pub(super) static ENTRY: Entry = Entry {
+    path: "/proc/loadavg",
+    mode: 0o444,
+    class: Class::Virtual,
+    summary: "averages of the container's own running and blocked tasks",
+    needs: &[&[Need::host(HOST, "/proc/loadavg"), Need::tasks(TASKS)]],
+    history: Some(History { format: "vproc.loadavg/1", interval_ms: 5000 }),
+    render,
+};
+
+/// `FIXED_1`: 1.0 as the kernel counts loads.
+const ONE: u64 = 1 << 11;
+
+/// `EXP_1`, `EXP_5`, `EXP_15`: what five seconds leave of a load.
+const KEPT: [u64; 3] = [1884, 2014, 2037];
+
+/// `LOAD_FREQ`, but for its extra tick.
+const PERIOD: u64 = 5_000_000_000;
+
+/// After so many periods, 5.7 hours, even the slowest average of a million
+/// tasks has arrived: (2037/2048)^4096 × 2^20 × FIXED_1 < 1.
+const ARRIVED: u64 = 4096;
+
+/// Three averages, and the time up to which they count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Load {
+    averages: [u64; 3],
+    sampled: Nanos,
+}
+
+impl Load {
+    /// Nothing is known but the present.
+    fn instantaneous(active: u64, now: Nanos) -> Self {
+        Load { averages: [active * ONE; 3], sampled: now }
+    }
+
+    /// `calc_load` for each period that has passed.
+    fn advance(self, active: u64, now: Nanos) -> Self {
+        let periods = now.minus(self.sampled).0 / PERIOD;
+        if periods >= ARRIVED {
+            return Load::instantaneous(active, now);
+        }
+        let mut averages = self.averages;
+        for (average, kept) in averages.iter_mut().zip(KEPT) {
+            for _ in 0..periods {
+                *average = calc_load(*average, kept, active * ONE);
+            }
+        }
+        Load { averages, sampled: self.sampled.plus(Nanos(periods * PERIOD)) }
+    }
+
+    /// `None` for what this container cannot have left: a load of more tasks
+    /// than can be counted, or a time yet to come.
+    fn decode(bytes: &[u8], now: Nanos) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let sampled = Nanos(reader.next()?);
+        let averages = [reader.next()?, reader.next()?, reader.next()?];
+        let largest = u64::from(u32::MAX) * 2 * ONE;
+        let sane = averages.iter().all(|average| *average <= largest) && sampled <= now;
+        (sane && reader.is_at_end()).then_some(Load { averages, sampled })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.push(self.sampled.0);
+        for average in self.averages {
+            writer.push(average);
+        }
+        writer.into_bytes()
+    }
+}
+
+fn calc_load(load: u64, kept: u64, active: u64) -> u64 {
+    let rounding = if active >= load { ONE - 1 } else { 0 };
+    (load * kept + active * (ONE - kept) + rounding) / ONE
+}
+
+fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
+    if view.is_host() {
+        out.push_str(view.text(HOST)?);
+        return Ok(None);
+    }
+    let tasks = view.tasks(TASKS).ok_or(Error::MissingInput(TASKS))?;
+    let (now, active) = (view.now(), u64::from(tasks.running) + u64::from(tasks.blocked));
+    let load = match view.state().and_then(|state| Load::decode(state, now)) {
+        Some(load) => load.advance(active, now),
+        None => Load::instantaneous(active, now),
+    };
+    for average in load.averages {
+        // `LOAD_INT` and `LOAD_FRAC` of what `get_avenrun` rounded.
+        let rounded = average + ONE / 200;
+        out.push_hundredths(rounded / ONE * 100 + rounded % ONE * 100 / ONE).push_str(" ");
+    }
+    out.push_number(u64::from(tasks.running)).push_str("/");
+    out.push_number(u64::from(tasks.total)).push_str(" ");
+    out.push_number(u64::from(tasks.last_pid)).push_str("\n");
+    Ok(Some(load.encode()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::Rendered;
+    use crate::testing::{SECOND, host, snapshot, tasks};
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    fn at(seconds: u64, active: u32, state: Option<&[u8]>) -> Rendered {
+        let mut snapshot = snapshot(vec![tasks(9, active, 0, 42)]);
+        (snapshot.now, snapshot.state) = (seconds * SECOND, state);
+        crate::render(ENTRY.path, &snapshot).unwrap()
+    }
+
+    #[test]
+    fn without_history_it_is_the_present() {
+        let inputs = vec![tasks(17, 2, 1, 345)];
+        let rendered = crate::render(ENTRY.path, &snapshot(inputs)).unwrap();
+        assert_eq!(rendered.text, "3.00 3.00 3.00 2/17 345\n");
+    }
+
+    #[test]
+    fn decays_as_the_kernels_does() {
+        let first = at(100, 0, None);
+        let minute = at(160, 1, first.state.as_deref());
+        // 1 − 1/e after the minute of the first average.
+        assert_eq!(minute.text, "0.63 0.18 0.06 1/9 42\n");
+        let hours = at(160 + 6 * 3600, 1, minute.state.as_deref());
+        assert_eq!(hours.text, "1.00 1.00 1.00 1/9 42\n");
+    }
+
+    #[test]
+    fn less_than_a_period_changes_nothing_and_is_not_lost() {
+        let mut state = at(100, 4, None).state;
+        for second in 101..105 {
+            let rendered = at(second, 0, state.as_deref());
+            assert_eq!(rendered.text, "4.00 4.00 4.00 0/9 42\n");
+            state = rendered.state;
+        }
+        assert_eq!(at(105, 0, state.as_deref()).text, "3.68 3.93 3.98 0/9 42\n");
+    }
+
+    #[test]
+    fn needs_the_tasks() {
+        let error = crate::render(ENTRY.path, &snapshot(vec![])).unwrap_err();
+        assert_eq!(error, Error::MissingInput(TASKS));
+    }
+
+    #[test]
+    fn the_host_sees_its_own() {
+        let mut snapshot = snapshot(vec![host(HOST, "0.00 0.01 0.05 1/99 7\n"), tasks(1, 1, 0, 1)]);
+        snapshot.is_host = true;
+        assert_eq!(crate::render(ENTRY.path, &snapshot).unwrap().text, "0.00 0.01 0.05 1/99 7\n");
+    }
+
+    #[test]
+    fn hostile_history_counts_for_nothing() {
+        let mut future = Writer::default();
+        future.push(u64::MAX).push(0).push(0).push(0);
+        let mut huge = Writer::default();
+        huge.push(0).push(u64::MAX).push(0).push(0);
+        for state in [vec![], vec![0; 3], vec![0; 5], future.into_bytes(), huge.into_bytes()] {
+            assert_eq!(at(100, 1, Some(&state)).text, "1.00 1.00 1.00 1/9 42\n");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_long_step_is_many_short_ones(periods in 0u64..300, before in 0u32..50, active in 0u32..50) {
+            let start = Load::instantaneous(u64::from(before), Nanos(7));
+            let end = Nanos(7 + periods * PERIOD + PERIOD / 2);
+            let mut steps = start;
+            for period in 1..=periods {
+                steps = steps.advance(u64::from(active), Nanos(7 + period * PERIOD));
+            }
+            prop_assert_eq!(start.advance(u64::from(active), end), steps);
+        }
+
+        #[test]
+        fn stays_between_what_it_was_and_what_it_moves_to(
+            before: u32, active: u32, periods in 0u64..5000,
+        ) {
+            let start = Load::instantaneous(u64::from(before), Nanos::ZERO);
+            let end = start.advance(u64::from(active), Nanos(periods * PERIOD));
+            let bounds = [u64::from(before) * ONE, u64::from(active) * ONE];
+            for average in end.averages {
+                prop_assert!((bounds[0].min(bounds[1])..=bounds[0].max(bounds[1])).contains(&average));
+            }
+        }
+
+        #[test]
+        fn any_history_renders(state: Vec<u8>) {
+            at(100, 1, Some(&state));
+        }
+    }
+}

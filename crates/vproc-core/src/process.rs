@@ -1,0 +1,130 @@
+//! What the container's init process says about the container's time.
+
+use crate::contract::{Need, Process};
+use crate::text::number;
+use crate::units::{Nanos, Ticks};
+use crate::{Error, View};
+
+const STAT: &str = "init-stat";
+const OFFSETS: &str = "init-timens_offsets";
+
+/// When it started.
+pub const START: Need = Need::process(STAT, Process::Init, "stat");
+
+/// Its time namespace.
+pub const CLOCK: Need = Need::process(OFFSETS, Process::Init, "timens_offsets");
+
+/// When init started, on the host's `CLOCK_BOOTTIME`. Reads [`START`].
+///
+/// It is field 22 of `/proc/PID/stat`, in ticks (`proc_pid_stat(5)`). The
+/// command in field 2 may hold spaces and parentheses, so fields are counted
+/// from the last closing one.
+pub fn start(view: &View<'_>) -> Result<Nanos, Error> {
+    let (_, fields) =
+        view.text(STAT)?.rsplit_once(')').ok_or(Error::malformed(STAT, "no command"))?;
+    let start = fields.split_ascii_whitespace().nth(22 - 3).and_then(number);
+    let start = start.ok_or(Error::malformed(STAT, "no start time in field 22"))?;
+    Ok(Ticks(start).nanos(view.environment().user_hz))
+}
+
+/// How far the container's boot-time clock is ahead of the host's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClockOffset {
+    /// Whole seconds, rounded down.
+    pub seconds: i64,
+    /// And nanoseconds: below a second, added also where `seconds` is below 0.
+    pub nanos: u64,
+}
+
+impl ClockOffset {
+    /// Reads [`CLOCK`]; no offset where the kernel has no time namespaces.
+    ///
+    /// Lines are a clock's name, or its number before 5.7, seconds and
+    /// nanoseconds (`timens_offsets` in `time_namespaces(7)`,
+    /// `proc_timens_show_offsets` in `kernel/time/namespace.c`).
+    pub fn read(view: &View<'_>) -> Result<Self, Error> {
+        let Some(text) = view.optional(OFFSETS)? else { return Ok(ClockOffset::default()) };
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
+            if matches!(words.next(), Some("boottime" | "7")) {
+                let seconds = words.next().and_then(|word| word.parse().ok());
+                let nanos = words.next().and_then(number).filter(|nanos| *nanos < SECOND);
+                return match (seconds, nanos) {
+                    (Some(seconds), Some(nanos)) => Ok(ClockOffset { seconds, nanos }),
+                    _ => Err(Error::malformed(OFFSETS, "not an offset in seconds and nanoseconds")),
+                };
+            }
+        }
+        Ok(ClockOffset::default())
+    }
+
+    /// A time of the host's clock on the container's; not below 0.
+    pub fn shift(self, time: Nanos) -> Nanos {
+        let offset = i128::from(self.seconds) * i128::from(SECOND) + i128::from(self.nanos);
+        let shifted = (i128::from(time.0) + offset).max(0);
+        Nanos(u64::try_from(shifted).unwrap_or(u64::MAX))
+    }
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::Knobs;
+    use crate::contract::Snapshot;
+    use crate::testing::{host, snapshot};
+    use alloc::vec;
+
+    fn with<T>(snapshot: &Snapshot<'_>, read: impl FnOnce(&View<'_>) -> T) -> T {
+        read(&View::new(snapshot, &Knobs::default()))
+    }
+
+    fn started(text: &str) -> Result<Nanos, Error> {
+        with(&snapshot(vec![host(STAT, text)]), start)
+    }
+
+    fn offset(text: &str) -> Result<ClockOffset, Error> {
+        with(&snapshot(vec![host(OFFSETS, text)]), ClockOffset::read)
+    }
+
+    const FIELDS: &str = " S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 1234 1052672 0";
+
+    #[test]
+    fn a_command_may_look_like_other_fields() {
+        for command in ["(init)", "(npm run start)", "() S 1 ()", "(a) R 2 3)", "(\n)"] {
+            let text = alloc::format!("1 {command}{FIELDS}\n");
+            assert_eq!(started(&text), Ok(Nanos(12_340_000_000)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_start_time_is_malformed() {
+        for text in ["", "1 init S 0", "1 (init) S 0 1", "1 (init"] {
+            assert!(matches!(started(text), Err(Error::MalformedInput { .. })), "{text}");
+        }
+        assert_eq!(with(&snapshot(vec![]), start), Err(Error::MissingInput(STAT)));
+    }
+
+    #[test]
+    fn offsets_shift_and_never_below_zero() {
+        let behind = offset("monotonic           0         0\nboottime         -10 500000000\n");
+        assert_eq!(behind.as_ref().unwrap().shift(Nanos(20 * SECOND)), Nanos(10_500_000_000));
+        assert_eq!(behind.unwrap().shift(Nanos(SECOND)), Nanos(0));
+        assert_eq!(offset("7 86400 0\n").unwrap().shift(Nanos(1)), Nanos(86_400 * SECOND + 1));
+        let far = offset("boottime 9223372036854775807 999999999").unwrap();
+        assert_eq!(far.shift(Nanos(u64::MAX)), Nanos(u64::MAX));
+        let past = offset("boottime -9223372036854775808 0").unwrap();
+        assert_eq!(past.shift(Nanos(u64::MAX)), Nanos(0));
+    }
+
+    #[test]
+    fn no_offset_is_none_and_a_wrong_one_an_error() {
+        assert_eq!(offset("monotonic 5 0\n"), Ok(ClockOffset::default()));
+        assert_eq!(with(&snapshot(vec![]), ClockOffset::read), Ok(ClockOffset::default()));
+        for text in ["boottime", "boottime 1", "boottime x 0", "boottime 1 1000000000"] {
+            assert!(offset(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A policy may be a stranger's. Whatever it does, the host gets an answer
+//! that names what the policy did, in bounded time and memory.
+
+use std::time::{Duration, Instant};
+use vproc_runtime::{Allocation, Engine, Error, Limits, Options, Policy, Refusal, Rendered};
+use vproc_tests::{HOSTILE, empty, environment};
+
+const TIME: Duration = Duration::from_millis(200);
+
+fn hostile(allocation: Allocation) -> Policy {
+    let limits = Limits { time: TIME, ..Limits::default() };
+    let engine = Engine::new(Options { limits, allocation, target: None }).unwrap();
+    Policy::compile(&engine, HOSTILE).unwrap()
+}
+
+fn render(path: &str) -> Result<Rendered, Error> {
+    let environment = environment(&[]);
+    let policy = hostile(Allocation::OnDemand);
+    let result = policy.render(path, &empty(&environment));
+    let after = policy.render("/honest", &empty(&environment)).unwrap();
+    assert_eq!(after.body, b"honest\n", "another render of the policy works after {path}");
+    result
+}
+
+fn declare(settings: &[(&str, &str)]) -> Error {
+    hostile(Allocation::OnDemand).declare(&environment(settings)).unwrap_err()
+}
+
+#[test]
+fn an_endless_loop_is_stopped() {
+    let start = Instant::now();
+    assert!(matches!(render("/loop"), Err(Error::Timeout(TIME))));
+    assert!(start.elapsed() >= TIME);
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn an_endless_loop_is_stopped_after_the_watchdog_slept() {
+    let policy = hostile(Allocation::OnDemand);
+    let environment = environment(&[]);
+    policy.render("/honest", &empty(&environment)).unwrap();
+    std::thread::sleep(Duration::from_millis(900)); // longer than the watchdog waits
+    assert!(matches!(policy.render("/loop", &empty(&environment)), Err(Error::Timeout(_))));
+}
+
+#[test]
+fn memory_is_limited() {
+    let limit = Limits::default().memory;
+    assert!(matches!(render("/allocate"), Err(Error::Memory(found)) if found == limit));
+    assert!(matches!(render("/grow"), Err(Error::Memory(found)) if found == limit));
+}
+
+#[test]
+fn output_is_limited() {
+    let limit = Limits::default().output;
+    let found = 40 << 20;
+    match render("/huge") {
+        Err(Error::Output { found: f, limit: l }) => assert_eq!((f, l), (found, limit)),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(render("/state"), Err(Error::Output { limit: 0x10_0000, .. })));
+}
+
+#[test]
+fn a_trap_is_an_answer() {
+    assert!(matches!(render("/trap"), Err(Error::Trap(why)) if why.contains("unreachable")));
+    assert!(matches!(render("/overflow-stack"), Err(Error::Trap(why)) if why.contains("stack")));
+}
+
+#[test]
+fn wasi_gives_nothing_away() {
+    for path in ["/write-stderr", "/read-clock"] {
+        match render(path) {
+            Err(Error::Trap(why)) => assert!(why.contains("wasi:"), "{why}"),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_is_remembered_between_renders() {
+    let policy = hostile(Allocation::Pooled { slots: 1 });
+    let environment = environment(&[]);
+    for _ in 0..3 {
+        let rendered = policy.render("/remember", &empty(&environment)).unwrap();
+        assert_eq!(rendered.body, b"1\n");
+    }
+    let mut instance = policy.instance().unwrap();
+    for expected in ["1\n", "2\n"] {
+        let rendered = instance.render("/remember", &empty(&environment)).unwrap();
+        assert_eq!(rendered.body, expected.as_bytes(), "an instance is one tenant's own");
+    }
+}
+
+#[test]
+fn a_pool_has_the_same_limits() {
+    let policy = hostile(Allocation::Pooled { slots: 2 });
+    let environment = environment(&[]);
+    for _ in 0..4 {
+        assert!(matches!(policy.render("/allocate", &empty(&environment)), Err(Error::Memory(_))));
+        assert!(matches!(policy.render("/loop", &empty(&environment)), Err(Error::Timeout(_))));
+        assert!(policy.render("/honest", &empty(&environment)).is_ok());
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_come_back_as_they_are() {
+    assert_eq!(render("/bytes").unwrap().body, [0, 255, 10]);
+}
+
+#[test]
+fn an_unknown_path_is_refused_by_the_policy() {
+    assert!(matches!(render("/nowhere"), Err(Error::Refused(Refusal::UnsupportedPath))));
+}
+
+#[test]
+fn a_manifest_that_cannot_be_served_is_refused() {
+    let malformed = [
+        ("no-name", "is no name"),
+        ("relative-path", "`etc/passwd` is not an absolute"),
+        ("dotted-path", "is not an absolute, normalised path"),
+        ("twice", "/honest is declared twice"),
+        ("mode", "/suid has mode 4755"),
+        ("same-key", "/keys has two needs with the key `key`"),
+    ];
+    for (misdeed, reason) in malformed {
+        match declare(&[("misdeed", misdeed)]) {
+            Error::Manifest(why) => assert!(why.contains(reason), "{misdeed}: {why}"),
+            other => panic!("{misdeed}: {other:?}"),
+        }
+    }
+    assert!(matches!(declare(&[("misdeed", "loop")]), Error::Timeout(_)));
+    assert!(matches!(declare(&[("misdeed", "trap")]), Error::Trap(_)));
+}
+
+#[test]
+fn what_is_no_policy_is_refused() {
+    let engine = Engine::new(Options::default()).unwrap();
+    let refused = |bytes: &[u8]| Policy::compile(&engine, bytes).unwrap_err();
+    assert!(matches!(refused(b""), Error::NotAComponent(_)));
+    assert!(matches!(refused(b"MemTotal: 1 kB"), Error::NotAComponent(_)));
+    let half = vproc_default::COMPONENT.split_at(vproc_default::COMPONENT.len() / 2).0;
+    assert!(matches!(refused(half), Error::NotAComponent(_)));
+    // A core module, and a component that exports nothing.
+    assert!(matches!(refused(b"\0asm\x01\0\0\0"), Error::NotAComponent(_)));
+    assert!(matches!(refused(b"\0asm\x0d\0\x01\0"), Error::NotAPolicy(_)));
+    let large = Limits { component: 1000, ..Limits::default() };
+    let engine = Engine::new(Options { limits: large, ..Options::default() }).unwrap();
+    assert!(matches!(
+        Policy::compile(&engine, HOSTILE).unwrap_err(),
+        Error::NotAComponent(why) if why.contains("more than 1000")
+    ));
+}
+
+#[test]
+fn the_default_policy_imports_nothing() {
+    let engine = Engine::new(Options::default()).unwrap();
+    let policy = Policy::compile(&engine, vproc_default::COMPONENT).unwrap();
+    assert_eq!(policy.imports(), Vec::<String>::new());
+    // The same look at a policy that does import something.
+    assert!(!hostile(Allocation::OnDemand).imports().is_empty());
+}
+
+#[test]
+fn the_embedded_code_is_that_of_the_component() {
+    let engine = Engine::new(Options::default()).unwrap();
+    let embedded = vproc_default::load(&engine, None).unwrap();
+    let compiled = Policy::compile(&engine, vproc_default::COMPONENT).unwrap();
+    assert_eq!(embedded.digest(), compiled.digest());
+    let environment = environment(&[]);
+    assert_eq!(embedded.declare(&environment).unwrap(), compiled.declare(&environment).unwrap());
+}

@@ -1,0 +1,200 @@
+//! The host that is read.
+
+use crate::batch::Batch;
+use crate::content::{HOST_LIMIT, Scratch, Unread};
+use crate::hierarchy::Hierarchies;
+use crate::process::Process;
+use crate::pseudofs::{PROC, PseudoFs, SYS};
+use crate::{Error, Hierarchy, HostPid, Identity, Membership, Subject, allowed};
+use rustix::fd::AsFd;
+use rustix::param::{clock_ticks_per_second, page_size};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::OnceLock;
+use vproc_snapshot::{CgroupLayout, Environment, Readings, Setting, Source};
+
+/// A Linux host: its procfs and its cgroup hierarchies.
+///
+/// Opening it is cheap enough for a command that runs once, and a
+/// long-running program keeps one. What it has mounted is looked up once;
+/// groups and processes are looked up for each subject.
+#[derive(Debug)]
+pub struct Host {
+    procfs: PseudoFs,
+    sysfs: OnceLock<PseudoFs>,
+    hierarchies: Hierarchies,
+    own_namespace: u64,
+}
+
+impl Host {
+    /// Opens the host, through a procfs of its own where it may mount one.
+    pub fn open() -> Result<Self, Error> {
+        Host::with_procfs(PseudoFs::open(&PROC)?)
+    }
+
+    /// Opens the host through the `/proc` that everybody sees, as an
+    /// unprivileged program has to.
+    pub fn open_shared() -> Result<Self, Error> {
+        Host::with_procfs(PseudoFs::shared(&PROC)?)
+    }
+
+    fn with_procfs(procfs: PseudoFs) -> Result<Self, Error> {
+        check_numbering(&procfs)?;
+        let myself = Process::open(&procfs, HostPid::current())?;
+        let own_namespace = myself.pid_namespace(&procfs)?.inode();
+        let mut scratch = Scratch::default();
+        let file = myself
+            .open_file(&procfs, "mountinfo")
+            .map_err(|errno| procfs.error("self/mountinfo", errno))?;
+        let text = scratch.read(file.as_fd(), HOST_LIMIT).map_err(|unread| match unread {
+            Unread::Errno(errno) => procfs.error("self/mountinfo", errno),
+            Unread::TooLarge => {
+                Error::TooLarge { path: myself.path("mountinfo"), limit: HOST_LIMIT }
+            }
+        })?;
+        let hierarchies = Hierarchies::from_mountinfo(text);
+        Ok(Host { procfs, sysfs: OnceLock::new(), hierarchies, own_namespace })
+    }
+
+    /// Whether nothing can be mounted over the files of `/proc` that are
+    /// read. Where it can, a file that something is mounted over is an error.
+    pub fn private_proc(&self) -> bool {
+        self.procfs.is_private()
+    }
+
+    /// Which cgroup interfaces are mounted.
+    pub fn layout(&self) -> CgroupLayout {
+        self.hierarchies.layout()
+    }
+
+    /// The cgroup hierarchies that are mounted.
+    pub fn hierarchies(&self) -> &[Hierarchy] {
+        self.hierarchies.all()
+    }
+
+    /// The kernel, as `uname -r` prints it.
+    pub fn kernel_release(&self) -> String {
+        rustix::system::uname().release().to_string_lossy().into_owned()
+    }
+
+    /// What holds as long as the host runs, with the settings of its operator.
+    pub fn environment(&self, settings: Vec<Setting>) -> Environment {
+        Environment {
+            page_size: u32::try_from(page_size()).unwrap_or(u32::MAX),
+            user_hz: u32::try_from(clock_ticks_per_second()).unwrap_or(100),
+            huge_page_size: self.huge_page_size().unwrap_or(0),
+            machine: rustix::system::uname().machine().to_string_lossy().into_owned(),
+            settings,
+        }
+    }
+
+    /// Bytes of a huge page of the default size, where there is a pool of
+    /// them or may be one. The two sysctls are of the default size too
+    /// (Documentation/admin-guide/mm/hugetlbpage.rst), and cost less to read
+    /// than `/proc/meminfo`.
+    fn huge_page_size(&self) -> Option<u64> {
+        let mut scratch = Scratch::default();
+        let has_pool = ["sys/vm/nr_hugepages", "sys/vm/nr_overcommit_hugepages"]
+            .into_iter()
+            .any(|path| self.text(&mut scratch, path).is_some_and(|text| text.trim() != "0"));
+        if !has_pool {
+            return None;
+        }
+        let meminfo = self.text(&mut scratch, "meminfo")?;
+        let line = meminfo.lines().find_map(|line| line.strip_prefix("Hugepagesize:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
+
+    fn text<'s>(&self, scratch: &'s mut Scratch, path: &str) -> Option<&'s str> {
+        let file = self.procfs.open_file(path).ok()?;
+        std::str::from_utf8(scratch.read(file.as_fd(), HOST_LIMIT).ok()?).ok()
+    }
+
+    /// Finds out whose container a reader sees.
+    pub fn subject(&self, reader: HostPid, identity: Identity) -> Result<Subject, Error> {
+        Subject::resolve(&self.procfs, self.own_namespace, &self.hierarchies, reader, identity)
+    }
+
+    /// Reads sources in one batch.
+    ///
+    /// Inputs that cannot be read stand among the readings with their errno;
+    /// see [`Error`] for what fails the batch as a whole. A group that is
+    /// removed while it is read gives `ESTALE`, after the subject was looked
+    /// for in its new group once.
+    pub fn read(
+        &self,
+        subject: &Subject,
+        environment: Environment,
+        sources: &[Source],
+    ) -> Result<Readings, Error> {
+        allowed::check_sources(sources)?;
+        let (records, lost_leaf) = self.records(subject, subject.membership(), sources)?;
+        subject.check()?;
+        let records = if lost_leaf {
+            let mut scratch = Scratch::default();
+            let membership = subject.current_membership(&self.procfs, &mut scratch)?;
+            let (records, _) = self.records(subject, &membership, sources)?;
+            subject.check()?;
+            records
+        } else {
+            records
+        };
+        Ok(Readings { environment, now: boot_time(), is_host: subject.is_host(), records })
+    }
+
+    fn records(
+        &self,
+        subject: &Subject,
+        membership: &Membership,
+        sources: &[Source],
+    ) -> Result<(Vec<vproc_snapshot::Record>, bool), Error> {
+        let mut batch = Batch::new(self, subject, membership);
+        let records: Result<Vec<_>, _> =
+            sources.iter().map(|source| batch.record(source)).collect();
+        match records {
+            Err(error) => {
+                // The cause may well be that the subject has ended.
+                subject.check()?;
+                Err(error)
+            }
+            Ok(records) => Ok((records, batch.lost_leaf())),
+        }
+    }
+
+    pub(crate) fn procfs(&self) -> &PseudoFs {
+        &self.procfs
+    }
+
+    pub(crate) fn sysfs(&self) -> Result<&PseudoFs, Error> {
+        match self.sysfs.get() {
+            Some(sysfs) => Ok(sysfs),
+            None => {
+                let sysfs = PseudoFs::open(&SYS)?;
+                Ok(self.sysfs.get_or_init(|| sysfs))
+            }
+        }
+    }
+
+    pub(crate) fn hierarchy_set(&self) -> &Hierarchies {
+        &self.hierarchies
+    }
+}
+
+/// A `/proc` of another pid namespace numbers processes differently from the
+/// system calls that we make.
+fn check_numbering(procfs: &PseudoFs) -> Result<(), Error> {
+    let myself = HostPid::current().to_string();
+    match rustix::fs::readlinkat(procfs.as_fd(), "self", Vec::new()) {
+        Ok(target) if target.to_bytes() == myself.as_bytes() => Ok(()),
+        _ => Err(Error::ForeignMount {
+            path: PROC.mount_point.to_owned(),
+            reason: "it belongs to another pid namespace than this process",
+        }),
+    }
+}
+
+/// `CLOCK_BOOTTIME` in nanoseconds.
+fn boot_time() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
+}

@@ -1,0 +1,237 @@
+//! `/proc/self/mountinfo`: where cgroup hierarchies are mounted.
+
+use std::borrow::Cow;
+use vproc_snapshot::CgroupVersion;
+
+/// A mount of a cgroup hierarchy that can be reached by its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CgroupMount {
+    pub(crate) version: CgroupVersion,
+    /// Controllers of a v1 hierarchy, or its name as `name=systemd`.
+    pub(crate) controllers: Vec<String>,
+    /// The group that is mounted, from the root of our cgroup namespace.
+    pub(crate) root: Vec<u8>,
+    /// Where.
+    pub(crate) point: Vec<u8>,
+}
+
+/// A line, see proc_pid_mountinfo(5). Paths keep their escapes.
+struct Line<'a> {
+    id: u32,
+    parent: u32,
+    root: &'a [u8],
+    point: &'a [u8],
+    fs: &'a [u8],
+    options: &'a [u8],
+}
+
+/// Finds the cgroup mounts.
+pub(crate) fn cgroup_mounts(text: &[u8]) -> Vec<CgroupMount> {
+    let lines: Vec<Line<'_>> = text.split(|byte| *byte == b'\n').filter_map(line).collect();
+    lines
+        .iter()
+        .filter(|line| matches!(line.fs, b"cgroup" | b"cgroup2") && !is_covered(line, &lines))
+        .map(|line| {
+            let version = if line.fs == b"cgroup2" { CgroupVersion::V2 } else { CgroupVersion::V1 };
+            CgroupMount {
+                version,
+                controllers: match version {
+                    CgroupVersion::V1 => v1_controllers(line.options),
+                    CgroupVersion::V2 => Vec::new(),
+                },
+                root: unescape(line.root).into_owned(),
+                point: unescape(line.point).into_owned(),
+            }
+        })
+        .collect()
+}
+
+fn line(text: &[u8]) -> Option<Line<'_>> {
+    let mut fields = text.split(|byte| *byte == b' ');
+    let id = number(fields.next()?)?;
+    let parent = number(fields.next()?)?;
+    let root = fields.nth(1)?;
+    let point = fields.next()?;
+    // Mount options and any number of optional fields, up to a lone dash.
+    fields.find(|field| *field == b"-")?;
+    let fs = fields.next()?;
+    let options = fields.nth(1)?;
+    Some(Line { id, parent, root, point, fs, options })
+}
+
+fn number(field: &[u8]) -> Option<u32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+/// Whether a path walk to the mount point ends on another mount: one on the
+/// mount itself, or one on a directory between an ancestor's mount point and
+/// the mount's.
+fn is_covered(mount: &Line<'_>, lines: &[Line<'_>]) -> bool {
+    let mut at = mount;
+    let mut below: Option<u32> = None;
+    for _ in 0..lines.len() {
+        let covers = |other: &&Line<'_>| {
+            other.parent == at.id
+                && other.id != at.id
+                && Some(other.id) != below
+                && leads_to(other.point, mount.point)
+        };
+        if lines.iter().any(|other| covers(&other)) {
+            return true;
+        }
+        match lines.iter().find(|other| other.id == at.parent && other.id != at.id) {
+            Some(parent) => (below, at) = (Some(at.id), parent),
+            None => return false,
+        }
+    }
+    false
+}
+
+fn leads_to(above: &[u8], point: &[u8]) -> bool {
+    match point.strip_prefix(above) {
+        Some(rest) => rest.is_empty() || rest.starts_with(b"/") || above == b"/",
+        None => false,
+    }
+}
+
+/// The controllers among the options of a v1 hierarchy. The other words are
+/// those of `cgroup_show_options` (kernel/cgroup/cgroup-v1.c) and the generic
+/// ones of a super block.
+fn v1_controllers(options: &[u8]) -> Vec<String> {
+    const OTHER: [&str; 10] = [
+        "rw",
+        "ro",
+        "noprefix",
+        "xattr",
+        "cpuset_v2_mode",
+        "favordynmods",
+        "clone_children",
+        "sync",
+        "dirsync",
+        "mand",
+    ];
+    String::from_utf8_lossy(options)
+        .split(',')
+        .filter(|word| !OTHER.contains(word))
+        .filter(|word| !word.contains('=') || word.starts_with("name="))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Undoes the kernel's `\040` for space, tab, newline and backslash.
+fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
+    if !field.contains(&b'\\') {
+        return Cow::Borrowed(field);
+    }
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail.first_chunk::<3>().filter(|_| *first == b'\\').and_then(octal);
+        plain.push(octal.unwrap_or(*first));
+        rest = if octal.is_some() { tail.get(3..).unwrap_or_default() } else { tail };
+    }
+    Cow::Owned(plain)
+}
+
+fn octal(digits: &[u8; 3]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mounts(text: &str) -> Vec<(String, String, String)> {
+        cgroup_mounts(text.as_bytes())
+            .into_iter()
+            .map(|mount| {
+                let kind = match mount.version {
+                    CgroupVersion::V1 => mount.controllers.join(","),
+                    CgroupVersion::V2 => "v2".to_owned(),
+                };
+                let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+                (kind, text(mount.root), text(mount.point))
+            })
+            .collect()
+    }
+
+    fn row(kind: &str, root: &str, point: &str) -> (String, String, String) {
+        (kind.to_owned(), root.to_owned(), point.to_owned())
+    }
+
+    #[test]
+    fn hybrid_with_co_mounted_and_named_hierarchies() {
+        let text = "\
+20 1 8:1 / / rw shared:1 - ext4 /dev/sda rw
+31 20 0:28 / /sys/fs/cgroup ro,nosuid shared:9 - tmpfs tmpfs ro,mode=755
+32 31 0:29 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw,nsdelegate
+33 31 0:30 / /sys/fs/cgroup/systemd rw shared:11 - cgroup cgroup rw,xattr,name=systemd
+34 31 0:31 / /sys/fs/cgroup/cpu,cpuacct rw shared:12 master:3 - cgroup cgroup rw,cpu,cpuacct
+35 31 0:32 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset,noprefix,release_agent=/x,clone_children
+";
+        assert_eq!(
+            mounts(text),
+            [
+                row("v2", "/", "/sys/fs/cgroup/unified"),
+                row("name=systemd", "/", "/sys/fs/cgroup/systemd"),
+                row("cpu,cpuacct", "/", "/sys/fs/cgroup/cpu,cpuacct"),
+                row("cpuset", "/", "/sys/fs/cgroup/cpuset"),
+            ]
+        );
+    }
+
+    #[test]
+    fn bind_mounts_and_namespaces_keep_their_roots() {
+        let text = "\
+20 1 8:1 / / rw - overlay overlay rw
+32 20 0:29 /docker/4f3c /sys/fs/cgroup/memory ro master:11 - cgroup cgroup rw,memory
+33 20 0:30 /../.. /host/cg rw - cgroup2 cgroup rw
+34 20 0:31 /a\\040b\\134c /m\\011n rw - cgroup2 cgroup rw
+";
+        assert_eq!(
+            mounts(text),
+            [
+                row("memory", "/docker/4f3c", "/sys/fs/cgroup/memory"),
+                row("v2", "/../..", "/host/cg"),
+                row("v2", "/a b\\c", "/m\tn"),
+            ]
+        );
+    }
+
+    #[test]
+    fn covered_mounts_are_left_out() {
+        let base = "20 1 8:1 / / rw - ext4 /dev/sda rw
+31 20 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw
+32 31 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+33 31 0:30 / /sys/fs/cgroup/uni rw - cgroup cgroup rw,pids
+";
+        assert_eq!(mounts(base).len(), 2);
+        let on_itself = "50 32 0:40 / /sys/fs/cgroup/unified rw - tmpfs tmpfs rw\n";
+        let pids = [row("pids", "/", "/sys/fs/cgroup/uni")];
+        assert_eq!(mounts(&format!("{base}{on_itself}")), pids);
+        let on_the_parent = "50 31 0:40 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n";
+        assert_eq!(mounts(&format!("{base}{on_the_parent}")), []);
+        let on_an_ancestor = "50 20 0:40 / /sys rw - tmpfs tmpfs rw\n";
+        assert_eq!(mounts(&format!("{base}{on_an_ancestor}")), []);
+        let beside = "50 31 0:40 / /sys/fs/cgroup/un rw - tmpfs tmpfs rw\n";
+        assert_eq!(mounts(&format!("{base}{beside}")).len(), 2);
+        let on_a_child = "50 32 0:40 / /sys/fs/cgroup/unified/x rw - tmpfs tmpfs rw\n";
+        assert_eq!(mounts(&format!("{base}{on_a_child}")).len(), 2);
+    }
+
+    #[test]
+    fn a_mount_over_the_root_that_is_its_own_parent_ends() {
+        assert_eq!(
+            mounts("1 1 0:2 / / rw - rootfs rootfs rw\n2 1 0:3 / /c rw - cgroup2 c rw\n").len(),
+            1
+        );
+    }
+
+    #[test]
+    fn broken_escapes_stay() {
+        for text in ["\\", "a\\04", "\\999", "\\400"] {
+            assert_eq!(unescape(text.as_bytes()).as_ref(), text.as_bytes());
+        }
+        assert_eq!(unescape(b"\\134040").as_ref(), b"\\040");
+    }
+}

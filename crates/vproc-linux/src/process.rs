@@ -1,0 +1,147 @@
+//! A process that stays the same one while its files are read.
+
+use crate::content::{CGROUP_LIMIT, Scratch, Unread};
+use crate::pseudofs::PseudoFs;
+use crate::stat::{Stat, status_numbers};
+use crate::{Error, HostPid};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, fstat, openat};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{PidfdFlags, pidfd_open};
+
+/// A pid namespace that is kept in existence.
+#[derive(Debug)]
+pub struct PidNamespace {
+    fd: OwnedFd,
+    inode: u64,
+}
+
+impl PidNamespace {
+    /// The number that `/proc/PID/ns/pid` shows. Unique among the pid
+    /// namespaces that exist, and reused after their end.
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+}
+
+impl AsFd for PidNamespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A process or a thread, held by a pidfd. Ids are reused: what was read
+/// belongs to this process only if [`Process::is_alive`] still holds after it.
+#[derive(Debug)]
+pub(crate) struct Process {
+    id: HostPid,
+    /// Below the root of procfs: `17`, or `17/task/18` for a thread, which
+    /// cannot come to mean a thread of another process.
+    directory: String,
+    pidfd: OwnedFd,
+}
+
+impl Process {
+    pub(crate) fn open(procfs: &PseudoFs, id: HostPid) -> Result<Self, Error> {
+        match pidfd_open(id.as_pid(), PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Process { id, directory: id.to_string(), pidfd }),
+            Err(Errno::SRCH) => Err(Error::NoSuchProcess(id)),
+            // A thread that is not the leader of its group: EINVAL, and since
+            // Linux 6.9 ENOENT. FUSE says which thread asks.
+            Err(Errno::INVAL | Errno::NOENT) => Process::open_thread(procfs, id),
+            Err(errno) => Err(Error::at(format!("pidfd_open({id})"), errno)),
+        }
+    }
+
+    fn open_thread(procfs: &PseudoFs, id: HostPid) -> Result<Self, Error> {
+        let missing = |errno| match errno {
+            Errno::NOENT | Errno::SRCH => Error::NoSuchProcess(id),
+            _ => procfs.error(&format!("{id}/status"), errno),
+        };
+        let file = procfs.open_file(&format!("{id}/status")).map_err(missing)?;
+        let mut scratch = Scratch::default();
+        let status = scratch.read(file.as_fd(), CGROUP_LIMIT).map_err(|unread| match unread {
+            Unread::Errno(errno) => missing(errno),
+            Unread::TooLarge => Error::NoSuchProcess(id),
+        })?;
+        let group = status_numbers(status, "Tgid:").first().copied().and_then(HostPid::new);
+        let group = group.ok_or(Error::NoSuchProcess(id))?;
+        let pidfd = pidfd_open(group.as_pid(), PidfdFlags::empty())
+            .map_err(|_| Error::NoSuchProcess(id))?;
+        Ok(Process { id, directory: format!("{group}/task/{id}"), pidfd })
+    }
+
+    pub(crate) fn id(&self) -> HostPid {
+        self.id
+    }
+
+    /// Whether the process has not ended. A zombie has.
+    pub(crate) fn is_alive(&self) -> bool {
+        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(retry_on_intr(|| poll(&mut fds, Some(&now))), Ok(0))
+    }
+
+    /// Fails if the process has ended.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.is_alive() { Ok(()) } else { Err(Error::NoSuchProcess(self.id)) }
+    }
+
+    /// Opens a file of its directory.
+    pub(crate) fn open_file(&self, procfs: &PseudoFs, name: &str) -> Result<OwnedFd, Errno> {
+        procfs.open_file(&format!("{}/{name}", self.directory))
+    }
+
+    /// Reads a file of its directory, which every process has.
+    pub(crate) fn read<'s>(
+        &self,
+        procfs: &PseudoFs,
+        scratch: &'s mut Scratch,
+        name: &str,
+    ) -> Result<&'s [u8], Error> {
+        let file = self.open_file(procfs, name).map_err(|errno| self.error(procfs, name, errno))?;
+        scratch.read(file.as_fd(), CGROUP_LIMIT).map_err(|unread| match unread {
+            Unread::Errno(errno) => self.error(procfs, name, errno),
+            Unread::TooLarge => Error::TooLarge { path: self.path(name), limit: CGROUP_LIMIT },
+        })
+    }
+
+    pub(crate) fn stat(&self, procfs: &PseudoFs, scratch: &mut Scratch) -> Result<Stat, Error> {
+        Stat::parse(self.read(procfs, scratch, "stat")?).ok_or_else(|| Error::Malformed {
+            path: self.path("stat"),
+            reason: "the fields of proc_pid_stat(5) are wanted",
+        })
+    }
+
+    /// The pid namespace that it runs in.
+    pub(crate) fn pid_namespace(&self, procfs: &PseudoFs) -> Result<PidNamespace, Error> {
+        let failed = |errno| self.error(procfs, "ns/pid", errno);
+        let directory = procfs.open_directory(&format!("{}/ns", self.directory)).map_err(failed)?;
+        // The one magic link that is followed: it is the kernel's own, as the
+        // directory is.
+        let fd = openat(&directory, "pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(failed)?;
+        let inode = fstat(&fd).map_err(failed)?.st_ino;
+        Ok(PidNamespace { fd, inode })
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        format!("/proc/{}/{name}", self.directory)
+    }
+
+    /// The error for an errno at one of its files.
+    fn error(&self, procfs: &PseudoFs, name: &str, errno: Errno) -> Error {
+        match errno {
+            Errno::NOENT | Errno::SRCH if self.is_alive() && !procfs.is_private() => {
+                Error::Permission {
+                    what: self.path(name),
+                    errno,
+                    remedy: "if /proc is mounted with hidepid, run as root",
+                }
+            }
+            Errno::NOENT | Errno::SRCH => Error::NoSuchProcess(self.id),
+            _ => procfs.error(&format!("{}/{name}", self.directory), errno),
+        }
+    }
+}

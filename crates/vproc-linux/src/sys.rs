@@ -1,0 +1,152 @@
+//! What no safe wrapper offers. All unsafe code of the crate.
+#![allow(unsafe_code)]
+
+use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::io::{Errno, IoSlice};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg};
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, getgid, getuid, set_dumpable_behavior,
+    set_parent_process_death_signal, waitpid,
+};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::mem::MaybeUninit;
+
+/// `NS_GET_TGID_FROM_PIDNS` of `include/uapi/linux/nsfs.h`, Linux 6.11:
+/// `_IOR(0xb7, 0x7, int)`.
+#[allow(clippy::identity_op)]
+const NS_GET_TGID_FROM_PIDNS: libc::Ioctl = read_ioctl(0xb7, 7);
+
+/// `_IOR(kind, number, int)` of `asm/ioctl.h`. MIPS, PowerPC and SPARC have
+/// three bits of direction, in another order.
+const fn read_ioctl(kind: u32, number: u32) -> libc::Ioctl {
+    let direction: u32 = if cfg!(any(
+        target_arch = "mips",
+        target_arch = "mips64",
+        target_arch = "powerpc",
+        target_arch = "powerpc64",
+        target_arch = "sparc",
+        target_arch = "sparc64"
+    )) {
+        2 << 29
+    } else {
+        2 << 30
+    };
+    (direction | (size_of::<libc::c_int>() as u32) << 16 | kind << 8 | number) as libc::Ioctl
+}
+
+/// Our number for the process that a pid namespace numbers `pid`.
+pub(crate) fn tgid_from_pid_namespace(
+    namespace: BorrowedFd<'_>,
+    pid: libc::c_ulong,
+) -> Result<Option<Pid>, Errno> {
+    // SAFETY: the request takes its argument by value and writes no memory
+    // (fs/nsfs.c, `ns_ioctl`); the descriptor is open for the borrow.
+    let answer = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_TGID_FROM_PIDNS, pid) };
+    if answer < 0 { Err(last_errno()) } else { Ok(Pid::from_raw(answer)) }
+}
+
+fn last_errno() -> Errno {
+    let code = std::io::Error::last_os_error().raw_os_error();
+    Errno::from_raw_os_error(code.unwrap_or(libc::EIO))
+}
+
+/// Waits for children that send no signal at their end, too.
+pub(crate) const ANY_CHILD: WaitOptions = WaitOptions::from_bits_retain(libc::__WALL as u32);
+
+/// Starts a process that has a second one, within the pid namespace, send a
+/// message with the credentials of the namespace's process 1, and that exits
+/// with 0 or an errno.
+///
+/// The caller waits for it, with [`ANY_CHILD`]. Its end raises no SIGCHLD, so
+/// neither handlers nor other threads' `wait` see it, and its id stays its own
+/// until then.
+pub(crate) fn start_messenger(
+    namespace: BorrowedFd<'_>,
+    socket: BorrowedFd<'_>,
+) -> Result<Pid, Errno> {
+    // SAFETY: the child calls only `messenger`, which makes raw system calls
+    // and returns a number, and then leaves without running a destructor.
+    unsafe { fork(|| messenger(namespace, socket)) }
+}
+
+/// Forks, with all signals blocked in the child, so that no handler of this
+/// program runs there.
+///
+/// # Safety
+///
+/// Another thread may hold any lock at this moment, and nobody will release
+/// it in the child: `child` must not allocate, panic, or call what takes a
+/// lock.
+unsafe fn fork(child: impl FnOnce() -> i32) -> Result<Pid, Errno> {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: both sets are valid for writes, and `all` is filled before use.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    }
+    // SAFETY: without CLONE_VM the child has its own copy of all memory and
+    // goes on with the same stack, as after fork(2).
+    let answer = unsafe { raw_clone() };
+    if answer == 0 {
+        let status = child();
+        // SAFETY: ends the process; nothing of it is used afterwards.
+        unsafe { libc::_exit(status) }
+    }
+    let failure = last_errno();
+    // SAFETY: `before` was filled by the call above.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
+    }
+    i32::try_from(answer).ok().and_then(Pid::from_raw).filter(|_| answer > 0).ok_or(failure)
+}
+
+/// `clone(2)` without flags and without a signal at the end: the C library's
+/// `fork` would run handlers that other libraries have registered.
+///
+/// # Safety
+///
+/// As for [`fork`].
+unsafe fn raw_clone() -> libc::c_long {
+    // On s390 the stack comes before the flags; both are 0.
+    let zero: libc::c_ulong = 0;
+    // SAFETY: all arguments are 0: no new stack, nothing to write.
+    unsafe { libc::syscall(libc::SYS_clone, zero, zero, zero, zero, zero) }
+}
+
+fn messenger(namespace: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> i32 {
+    // The second process is visible in the container. A process there may
+    // have CAP_SYS_PTRACE; this bars the ones that have it by their uid alone.
+    let prepared = set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .and_then(|()| move_into_link_name_space(namespace, Some(LinkNameSpaceType::ProcessID)));
+    if let Err(errno) = prepared {
+        return errno.raw_os_error();
+    }
+    // SAFETY: `introduce_init` makes raw system calls and returns a number.
+    match unsafe { fork(|| introduce_init(socket)) } {
+        Ok(child) => loop {
+            match waitpid(Some(child), ANY_CHILD) {
+                Err(Errno::INTR) => {}
+                Err(errno) => return errno.raw_os_error(),
+                Ok(end) => return end.and_then(exit_code).unwrap_or(libc::EINTR),
+            }
+        },
+        Err(errno) => errno.raw_os_error(),
+    }
+}
+
+fn exit_code((_, status): (Pid, WaitStatus)) -> Option<i32> {
+    status.exit_status()
+}
+
+/// Within the pid namespace: sends the credentials of its process 1. The
+/// kernel translates the number for whoever receives them (unix(7)).
+fn introduce_init(socket: BorrowedFd<'_>) -> i32 {
+    let credentials = UCred { pid: Pid::INIT, uid: getuid(), gid: getgid() };
+    let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmCredentials(credentials));
+    let sent = set_parent_process_death_signal(Some(Signal::KILL))
+        .and_then(|()| sendmsg(socket, &[IoSlice::new(b"1")], &mut control, SendFlags::NOSIGNAL));
+    sent.map_or_else(Errno::raw_os_error, |_| 0)
+}

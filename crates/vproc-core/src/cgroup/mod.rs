@@ -5,6 +5,7 @@
 
 pub mod cpu;
 pub mod cpuset;
+pub mod cputime;
 pub mod events;
 pub mod hugetlb;
 pub mod io;

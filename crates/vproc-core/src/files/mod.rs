@@ -6,7 +6,9 @@ mod loadavg;
 mod meminfo;
 mod partitions;
 mod pressure;
+mod stat;
 mod swaps;
+mod uptime;
 mod vmstat;
 
 use crate::Entry;
@@ -14,6 +16,8 @@ use crate::Entry;
 /// Every entry, in the order in which a person expects them.
 pub static ENTRIES: &[&Entry] = &[
     &meminfo::ENTRY,
+    &stat::ENTRY,
+    &uptime::ENTRY,
     &loadavg::ENTRY,
     &swaps::ENTRY,
     &diskstats::ENTRY,

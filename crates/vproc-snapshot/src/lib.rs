@@ -9,6 +9,7 @@
 mod capture;
 mod contract;
 mod readings;
+mod redact;
 mod source;
 
 pub use capture::{Capture, CaptureError, CgroupLayout, FORMAT, Origin, PolicyIdentity};

@@ -3,12 +3,15 @@
 use super::apply;
 use super::error::{Error, errno};
 use super::limits::Limits;
-use super::mounts::{self, Mounted};
+use super::mounts;
+use crate::mountinfo::CgroupMount;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -48,14 +51,15 @@ impl Groups {
     /// sets the limits. What earlier, killed makers left there goes first.
     pub fn create(parent: &Path, limits: &Limits) -> Result<Self, Error> {
         let below = components(parent).ok_or_else(|| Error::Parent(parent.to_owned()))?;
-        let hierarchies: Vec<Mounted> = mounts::hierarchies()?.into_iter().filter(counts).collect();
+        let mut hierarchies = mounts::hierarchies()?;
+        hierarchies.retain(counts);
         if hierarchies.is_empty() {
             return Err(Error::NoCgroups);
         }
         let name = new_name();
         let mut groups = Groups { list: Vec::new() };
         for hierarchy in hierarchies {
-            let parent = hierarchy.path.join(&below);
+            let parent = Path::new(OsStr::from_bytes(&hierarchy.point)).join(&below);
             sweep(&parent);
             groups.list.push(make(hierarchy, &parent, &name, limits)?);
         }
@@ -98,7 +102,7 @@ impl Drop for Groups {
     }
 }
 
-fn counts(hierarchy: &Mounted) -> bool {
+fn counts(hierarchy: &CgroupMount) -> bool {
     hierarchy.version == CgroupVersion::V2
         || hierarchy.controllers.iter().any(|name| V1_CONTROLLERS.contains(&name.as_str()))
 }
@@ -119,7 +123,12 @@ fn new_name() -> String {
     format!("{PREFIX}{}-{random:06x}", std::process::id())
 }
 
-fn make(hierarchy: Mounted, parent: &Path, name: &str, limits: &Limits) -> Result<Group, Error> {
+fn make(
+    hierarchy: CgroupMount,
+    parent: &Path,
+    name: &str,
+    limits: &Limits,
+) -> Result<Group, Error> {
     let controllers = match hierarchy.version {
         CgroupVersion::V1 => hierarchy.controllers,
         CgroupVersion::V2 => apply::delegate(parent, limits)?,

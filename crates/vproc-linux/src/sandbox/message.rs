@@ -178,6 +178,8 @@ pub(super) fn pair(kind: SocketType) -> Result<(OwnedFd, OwnedFd), Errno> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use std::os::fd::AsFd;
 

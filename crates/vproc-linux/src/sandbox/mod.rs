@@ -27,6 +27,7 @@ mod error;
 mod groups;
 mod guardian;
 mod init;
+mod leash;
 mod limits;
 mod message;
 mod mounts;
@@ -42,15 +43,16 @@ pub use limits::{Cpus, Limits, MalformedCpus, MalformedSize, Size};
 pub use message::Step;
 pub use outcome::Outcome;
 
+use crate::HostPid;
 use guardian::Guardian;
+use leash::Leash;
 use message::{Report, pair};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{SendFlags, SocketType, send};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::io::Errno;
+use rustix::net::SocketType;
 use signals::Signals;
 use std::ffi::{CString, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::fmt;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use sys::{Argv, Forked, SignalMask};
@@ -81,17 +83,13 @@ impl Spec {
 /// A container that waits for its files, or runs its command. Dropping it
 /// kills what runs and removes its groups.
 pub struct Sandbox {
+    leash: Leash,
     command: OsString,
-    groups: Groups,
-    guardian: Option<Pid>,
-    /// Closing it ends the container.
-    control: Option<OwnedFd>,
-    report: OwnedFd,
     files: OwnedFd,
-    init: u32,
+    init: HostPid,
     own_clock: bool,
     signals: Option<Signals>,
-    foreground: Option<Foreground>,
+    _foreground: Option<Foreground>,
 }
 
 impl Sandbox {
@@ -105,58 +103,17 @@ impl Sandbox {
             Some(1) => {}
             threads => return Err(Error::Threads(threads)),
         }
-        let command = spec.command.first().ok_or(Error::NoCommand)?;
+        let command = spec.command.first().ok_or(Error::NoCommand)?.clone();
         let argv = spec.command.iter().map(to_c_string).collect::<Result<_, _>>().map(Argv::new)?;
-        let mut groups = Groups::create(&spec.cgroup_parent, &spec.limits)?;
-        let sockets = Error::call("make a pair of sockets");
-        let (control, guardians_control) = pair(SocketType::STREAM).map_err(&sockets)?;
-        let (report, their_report) = pair(SocketType::SEQPACKET).map_err(&sockets)?;
-        let (files, inits_files) = pair(SocketType::STREAM).map_err(&sockets)?;
-        // Blocked until the guardian knows what to do about them.
-        let mask = SignalMask::block_all();
-        let forked = sys::fork();
-        if let Ok(Forked::Child) = forked {
-            drop((control, report, files));
-            let (control, report, files) = (guardians_control, their_report, inits_files);
-            Guardian { control, report, files, groups: &mut groups, argv: &argv, mask: &mask }.run()
-        }
-        mask.restore();
-        drop((guardians_control, their_report, inits_files));
-        let guardian = match forked.map_err(Error::call("fork the guardian"))? {
-            Forked::Parent(pid) => Some(pid),
-            Forked::Child => None,
-        };
-        let mut sandbox = Sandbox {
-            command: command.clone(),
-            groups,
-            guardian,
-            control: Some(control),
-            report,
-            files,
-            init: 0,
-            own_clock: false,
-            signals: None,
-            foreground: None,
-        };
-        sandbox.await_init()?;
-        Ok(sandbox)
+        let groups = Groups::create(&spec.cgroup_parent, &spec.limits)?;
+        let (leash, files) = fork_guardian(groups, &argv)?;
+        let (init, own_clock) = await_init(&leash)?;
+        let (signals, _foreground) = (None, None);
+        Ok(Sandbox { leash, command, files, init, own_clock, signals, _foreground })
     }
 
-    fn await_init(&mut self) -> Result<(), Error> {
-        loop {
-            match self.receive()? {
-                Report::Forked { init, own_clock } => {
-                    self.init = u32::try_from(init).unwrap_or(0);
-                    self.own_clock = own_clock;
-                }
-                Report::Ready => return Ok(()),
-                other => return Err(self.unexpected(other, &[])),
-            }
-        }
-    }
-
-    /// The pid of the container's init, as the caller's pid namespace has it.
-    pub fn init_pid(&self) -> u32 {
+    /// The container's init, in the caller's pid namespace.
+    pub fn init_pid(&self) -> HostPid {
         self.init
     }
 
@@ -167,7 +124,7 @@ impl Sandbox {
 
     /// The groups.
     pub fn groups(&self) -> &Groups {
-        &self.groups
+        &self.leash.groups
     }
 
     /// Shows the files, each text in place of its path, and starts the
@@ -182,28 +139,31 @@ impl Sandbox {
             }
         }
         self.signals = Some(Signals::take_over().map_err(Error::call("take signals over"))?);
-        self.foreground = Foreground::remember();
+        self._foreground = Foreground::remember();
         // If it fails because nobody listens, a report says why.
         let sent = show::send_all(&self.files, files);
         let mut skipped = Vec::new();
         loop {
-            match self.receive()? {
-                Report::Skipped { file } => {
+            match self.leash.next_report()? {
+                Some(Report::Skipped { file }) => {
                     let file = usize::try_from(file).ok().and_then(|index| files.get(index));
                     skipped.extend(file.map(|(path, _)| path.clone()));
                 }
-                Report::Shown => {
+                Some(Report::Shown) => {
                     sent.map_err(Error::call("send the rendered files"))?;
                     return Ok(skipped);
                 }
-                other => return Err(self.unexpected(other, files)),
+                other => return Err(failure(other, self.groups(), files)),
             }
         }
     }
 
     /// Waits for the command to end, then for the container and its groups to
-    /// be gone.
+    /// be gone. A sandbox that still waits for files gets none.
     pub fn wait(mut self) -> Result<Outcome, Error> {
+        if self.signals.is_none() {
+            self.release(&[])?;
+        }
         let mut outcome = None;
         while let Some(report) = self.next_report()? {
             match report {
@@ -214,119 +174,96 @@ impl Sandbox {
                 Report::Ended { status } | Report::Gone { status } => {
                     outcome.get_or_insert(Outcome::from_wait(status));
                 }
-                other => return Err(self.unexpected(other, &[])),
+                other => return Err(failure(Some(other), self.groups(), &[])),
             }
         }
-        self.end()?;
+        self.leash.end()?;
         outcome.ok_or(Error::GuardianKilled)
     }
 
     /// The next report, with signals passed on in the meantime.
     fn next_report(&self) -> Result<Option<Report>, Error> {
-        let Some(signals) = &self.signals else { return self.try_receive() };
-        loop {
-            let mut fds = [
-                PollFd::from_borrowed_fd(self.report.as_fd(), PollFlags::IN),
-                PollFd::from_borrowed_fd(signals.noted(), PollFlags::IN),
-            ];
-            retry_on_intr(|| poll(&mut fds, None)).map_err(Error::call("wait"))?;
-            let [report, noted] = fds.map(|fd| !fd.revents().is_empty());
-            if noted && let Some(control) = &self.control {
-                // Who is gone needs no signal.
-                let _ = send(control, &signals.take(), SendFlags::NOSIGNAL);
-            }
-            if report {
-                return self.try_receive();
+        if let Some(signals) = &self.signals {
+            while !self.leash.has_report(&signals.noted())? {
+                self.leash.signal(&signals.take());
             }
         }
-    }
-
-    fn try_receive(&self) -> Result<Option<Report>, Error> {
-        Report::receive(self.report.as_fd()).map_err(Error::call("read a report of the sandbox"))
-    }
-
-    fn receive(&self) -> Result<Report, Error> {
-        self.try_receive()?.ok_or(Error::GuardianKilled)
-    }
-
-    fn unexpected(&self, report: Report, files: &[(String, Vec<u8>)]) -> Error {
-        let (step, index, errno) = match report {
-            Report::Failed { step, index, errno } => (step, usize::try_from(index).ok(), errno),
-            Report::Gone { status } | Report::Ended { status } => {
-                return match Outcome::from_wait(status) {
-                    Outcome::Killed(signal) => Error::InitKilled { signal },
-                    _ => Error::GuardianKilled,
-                };
-            }
-            _ => return Error::Call { action: "follow the sandbox", errno: Errno::PROTO },
-        };
-        let subject = match step {
-            Step::JoinGroup => index
-                .and_then(|index| self.groups.list().get(index))
-                .map(|group| group.path.display().to_string()),
-            Step::ShowFile => {
-                index.and_then(|index| files.get(index)).map(|(path, _)| path.clone())
-            }
-            Step::MountProc => Some("/proc".to_owned()),
-            Step::StageFiles => Some(show::STAGE.to_owned()),
-            _ => None,
-        };
-        Error::Setup { step, subject, errno }
-    }
-
-    /// Ends the container if it has not ended, and removes its groups if the
-    /// guardian could not.
-    fn end(&mut self) -> Result<(), Error> {
-        self.control = None;
-        if let Some(guardian) = self.guardian.take() {
-            self.await_end(guardian);
-            // An inherited disposition to ignore SIGCHLD makes it ECHILD, as
-            // late as it should be.
-            let _ = retry_on_intr(|| waitpid(Some(guardian), WaitOptions::empty()));
-        }
-        self.signals = None;
-        self.foreground = None;
-        self.groups.remove()
-    }
-
-    /// Waits until no process of the sandbox is left that could report; kills
-    /// a guardian that takes much longer than it grants itself.
-    fn await_end(&self, guardian: Pid) {
-        let patience = groups::PATIENCE * 2;
-        let patience = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: 0 };
-        loop {
-            let mut fds = [PollFd::from_borrowed_fd(self.report.as_fd(), PollFlags::IN)];
-            let ready = retry_on_intr(|| poll(&mut fds, Some(&patience)));
-            match ready.and_then(|ready| match ready {
-                0 => Err(Errno::TIMEDOUT),
-                _ => Report::receive(self.report.as_fd()),
-            }) {
-                Ok(None) => return,
-                Ok(Some(_)) => {}
-                Err(_) => {
-                    let _ = kill_process(guardian, Signal::KILL);
-                    return;
-                }
-            }
-        }
+        self.leash.next_report()
     }
 }
 
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        // Nobody is left to tell; the next sandbox sweeps.
-        let _ = self.end();
-    }
-}
-
-impl std::fmt::Debug for Sandbox {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Sandbox")
             .field("command", &self.command)
             .field("init", &self.init)
-            .field("groups", &self.groups)
+            .field("groups", &self.groups())
             .finish_non_exhaustive()
     }
+}
+
+/// Forks; the caller gets the leash and the way for the files.
+fn fork_guardian(mut groups: Groups, argv: &Argv) -> Result<(Leash, OwnedFd), Error> {
+    let sockets = Error::call("make a pair of sockets");
+    let (control, guardians_control) = pair(SocketType::STREAM).map_err(&sockets)?;
+    let (report, their_report) = pair(SocketType::SEQPACKET).map_err(&sockets)?;
+    let (files, inits_files) = pair(SocketType::STREAM).map_err(&sockets)?;
+    // Until the guardian and the init know what to do about them; the
+    // command gets the caller's mask back.
+    let mask = SignalMask::block_all();
+    match sys::fork() {
+        Ok(Forked::Child) => {
+            drop((control, report, files));
+            let (control, report, files) = (guardians_control, their_report, inits_files);
+            Guardian { control, report, files, groups: &mut groups, argv, mask: &mask }.run()
+        }
+        Ok(Forked::Parent(guardian)) => {
+            mask.restore();
+            Ok((Leash::new(groups, guardian, control, report), files))
+        }
+        Err(errno) => {
+            mask.restore();
+            Err(Error::Call { action: "fork the sandbox's guardian", errno })
+        }
+    }
+}
+
+fn await_init(leash: &Leash) -> Result<(HostPid, bool), Error> {
+    let mut forked = None;
+    loop {
+        match (leash.next_report()?, forked) {
+            (Some(Report::Forked { init, own_clock }), _) => {
+                forked = u32::try_from(init).ok().and_then(HostPid::new).zip(Some(own_clock));
+            }
+            (Some(Report::Ready), Some(forked)) => return Ok(forked),
+            (other, _) => return Err(failure(other, &leash.groups, &[])),
+        }
+    }
+}
+
+/// What it means that this report came where another was awaited.
+fn failure(report: Option<Report>, groups: &Groups, files: &[(String, Vec<u8>)]) -> Error {
+    let (step, index, errno) = match report {
+        None => return Error::GuardianKilled,
+        Some(Report::Failed { step, index, errno }) => (step, usize::try_from(index).ok(), errno),
+        Some(Report::Gone { status }) => {
+            return match Outcome::from_wait(status) {
+                Outcome::Killed(signal) => Error::InitKilled { signal },
+                _ => Error::Call { action: "follow the sandbox's init", errno: Errno::CHILD },
+            };
+        }
+        Some(_) => return Error::Call { action: "follow the sandbox", errno: Errno::PROTO },
+    };
+    let subject = match step {
+        Step::JoinGroup => index
+            .and_then(|index| groups.list().get(index))
+            .map(|group| group.path.display().to_string()),
+        Step::ShowFile => index.and_then(|index| files.get(index)).map(|(path, _)| path.clone()),
+        Step::MountProc => Some("/proc".to_owned()),
+        Step::StageFiles => Some(show::STAGE.to_owned()),
+        _ => None,
+    };
+    Error::Setup { step, subject, errno }
 }
 
 /// Whether an errno says that a path leads nowhere.

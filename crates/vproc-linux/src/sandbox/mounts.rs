@@ -1,52 +1,24 @@
-//! Where the cgroup hierarchies are mounted.
+//! The mount through which each cgroup hierarchy is used.
 
 use super::error::Error;
+use crate::mountinfo::{CgroupMount, cgroup_mounts};
 use std::fs;
-use std::path::{Path, PathBuf};
-use vproc_snapshot::CgroupVersion;
+use std::path::Path;
 
-/// One hierarchy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mounted {
-    /// The mount point.
-    pub(super) path: PathBuf,
-    pub(super) version: CgroupVersion,
-    /// The v1 controllers, in the order of the mount's options.
-    pub(super) controllers: Vec<String>,
-}
-
-/// The hierarchies that are mounted, each once.
-pub(super) fn hierarchies() -> Result<Vec<Mounted>, Error> {
+/// One mount of each hierarchy: the one that shows most of it.
+pub(super) fn hierarchies() -> Result<Vec<CgroupMount>, Error> {
     let path = Path::new("/proc/self/mountinfo");
-    let text = fs::read_to_string(path).map_err(|error| Error::file("read", path, &error))?;
-    let mut seen = Vec::new();
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let Some((device, mounted)) = parse(line) else { continue };
-        if !seen.contains(&device) {
-            seen.push(device);
-            found.push(mounted);
+    let text = fs::read(path).map_err(|error| Error::file("read", path, &error))?;
+    let mut mounts = cgroup_mounts(&text);
+    mounts.sort_by_key(|mount| mount.root.len());
+    let mut chosen: Vec<CgroupMount> = Vec::new();
+    for mount in mounts {
+        let same = |other: &CgroupMount| {
+            other.version == mount.version && other.controllers == mount.controllers
+        };
+        if !chosen.iter().any(same) {
+            chosen.push(mount);
         }
     }
-    Ok(found)
-}
-
-fn parse(line: &str) -> Option<(&str, Mounted)> {
-    let (mount, filesystem) = line.split_once(" - ")?;
-    let mut mount = mount.split(' ');
-    let device = mount.nth(2)?;
-    let path = PathBuf::from(mount.nth(1)?);
-    let mut filesystem = filesystem.split(' ');
-    let version = match filesystem.next()? {
-        "cgroup" => CgroupVersion::V1,
-        "cgroup2" => {
-            return Some((
-                device,
-                Mounted { path, version: CgroupVersion::V2, controllers: Vec::new() },
-            ));
-        }
-        _ => return None,
-    };
-    let controllers = filesystem.nth(1)?.split(',').map(str::to_owned).collect();
-    Some((device, Mounted { path, version, controllers }))
+    Ok(chosen)
 }

@@ -153,14 +153,14 @@ static UNKNOWN: Field = Field {
     amount: |_, _| 0,
 };
 
-/// The host's lines. Finds fields fast because they come in the table's order.
+/// A line of the host.
 #[derive(Clone, Copy)]
 struct Line<'a> {
     label: &'a str,
     amount: u64,
     /// What follows the number: ` kB` or nothing.
     unit: &'a str,
-    /// Column in which the number ends.
+    /// Column in which a number of up to [`Line::width`] digits ends.
     end: usize,
 }
 
@@ -173,8 +173,25 @@ impl<'a> Line<'a> {
             Some(amount) => (amount, " kB"),
             None => (rest, ""),
         };
-        let amount = number(amount.trim_start_matches(' '))?;
-        Some(Line { label, amount, unit, end: line.len() - unit.len() })
+        let digits = amount.trim_start_matches(' ');
+        let mut line = Line { label, amount: number(digits)?, unit, end: line.len() - unit.len() };
+        line.end -= digits.len().saturating_sub(line.width());
+        Some(line)
+    }
+
+    /// Digits for which the kernel leaves room: `%8lu kB`, and `%5lu` in
+    /// `hugetlb_report_meminfo` (mm/hugetlb.c).
+    fn width(&self) -> usize {
+        if self.unit.is_empty() { 5 } else { 8 }
+    }
+
+    /// Prints the line with another amount. Columns differ between kernels
+    /// and lines, so they are the host's.
+    fn print(&self, amount: u64, out: &mut Text) {
+        let label = self.label.len() + 1;
+        let spaces = self.end.saturating_sub(label + digits(amount).min(self.width()));
+        out.push_str(self.label).push_str(":").push_repeated(' ', spaces);
+        out.push_number(amount).push_str(self.unit).push_str("\n");
     }
 }
 
@@ -196,16 +213,13 @@ pub(super) struct Host {
     commit_limit: Kib,
     huge_pages: u64,
     huge_page_size: Kib,
-    /// Column in which short numbers end.
-    column: usize,
 }
 
 impl Host {
     pub(super) fn read(text: &str) -> Result<Self, Error> {
-        let mut host = Host { column: usize::MAX, ..Host::default() };
+        let mut host = Host::default();
         let mut total = None;
         for line in text.lines().filter_map(Line::parse) {
-            host.column = host.column.min(line.end);
             match line.label {
                 "MemTotal" => total = Some(Kib(line.amount)),
                 "SwapTotal" => host.swap_total = Kib(line.amount),
@@ -250,7 +264,7 @@ impl Container<'_> {
     }
 
     fn committed(&self) -> Kib {
-        self.stat().anon.plus(self.stat().shmem).kib().plus(self.swap.used)
+        Kib(self.part(self.stat().anon.plus(self.stat().shmem))).plus(self.swap.used)
     }
 }
 
@@ -275,7 +289,7 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     let mut next = 0;
     for line in text.lines().filter_map(Line::parse) {
         let field = field(line.label, &mut next);
-        print(out, &line, (field.amount)(&container, line.amount), host.column);
+        line.print((field.amount)(&container, line.amount), out);
     }
     Ok(None)
 }
@@ -292,17 +306,4 @@ fn field(label: &str, next: &mut usize) -> &'static Field {
         }
         None => &UNKNOWN,
     }
-}
-
-/// `%-16s%8lu kB`; older kernels have other columns, so they are taken from
-/// the host's text: short numbers end in `column`, and long ones begin where
-/// the widest short number would.
-fn print(out: &mut Text, line: &Line<'_>, amount: u64, column: usize) {
-    let label = line.label.len() + 1;
-    // `hugetlb_report_meminfo` in mm/hugetlb.c counts pages in `%5lu`.
-    let width = if line.unit.is_empty() { 5 } else { 8 };
-    let short = column.saturating_sub(label + digits(amount));
-    let long = column.saturating_sub(label + width);
-    out.push_str(line.label).push_str(":").push_repeated(' ', short.max(long));
-    out.push_number(amount).push_str(line.unit).push_str("\n");
 }

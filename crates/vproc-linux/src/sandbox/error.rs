@@ -133,6 +133,20 @@ fn subtree_remedy(errno: Errno) -> &'static str {
 }
 
 impl Error {
+    /// Whether a permission is missing that another user would have.
+    pub fn is_permission(&self) -> bool {
+        match self {
+            Error::File { errno, .. }
+            | Error::Write { errno, .. }
+            | Error::Delegate { errno, .. }
+            | Error::Call { errno, .. }
+            | Error::Setup { errno, .. } => {
+                matches!(*errno, Errno::ACCESS | Errno::PERM | Errno::ROFS)
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn file(action: &'static str, path: &Path, error: &std::io::Error) -> Self {
         Error::File { action, path: path.to_owned(), errno: errno(error) }
     }

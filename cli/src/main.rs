@@ -1,1 +1,58 @@
-fn main() {}
+//! `vprocctl`: shows what a container should see of `/proc`.
+//!
+//! Parses arguments, calls the libraries, prints. One file per subcommand.
+
+mod capture;
+mod doctor;
+mod failure;
+mod ls;
+mod output;
+mod policy;
+mod render;
+mod run;
+mod subject;
+
+use clap::{Parser, Subcommand};
+use failure::{EXIT_CODES, Failure};
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  vprocctl run --memory 256M --cpus 1.5 -- free -m
+  vprocctl render --pid 4242 /proc/meminfo /proc/loadavg
+  vprocctl capture --pid 4242 -o box.json && vprocctl render --from box.json /proc
+  vprocctl doctor";
+
+/// Shows what a container should see of /proc and /sys/devices/system/cpu:
+/// its own memory, CPUs, load and I/O in place of the host's.
+#[derive(Parser)]
+#[command(name = "vprocctl", version, after_help = EXAMPLES, after_long_help = long_help())]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Render(render::Arguments),
+    Ls(ls::Arguments),
+    Capture(capture::Arguments),
+    Run(run::Arguments),
+    Doctor(doctor::Arguments),
+}
+
+fn long_help() -> String {
+    format!("{EXAMPLES}\n\n{EXIT_CODES}")
+}
+
+fn main() -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
+    let result = match Arguments::parse().command {
+        Command::Render(arguments) => render::run(arguments),
+        Command::Ls(arguments) => ls::run(arguments).map(done),
+        Command::Capture(arguments) => capture::run(arguments).map(done),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments).map(done),
+    };
+    result.unwrap_or_else(Failure::report)
+}

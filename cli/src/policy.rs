@@ -1,0 +1,134 @@
+//! Which policy renders, and with which settings.
+
+use crate::failure::{Exit, Failure};
+use std::path::PathBuf;
+use vproc_linux::check_sources;
+use vproc_runtime::{Cache, Engine, Options, Policy};
+use vproc_snapshot::{Entry, Environment, Manifest, PolicyIdentity, Setting};
+
+#[derive(clap::Args)]
+pub(crate) struct Choice {
+    /// Render with the policy in this file, a component of world
+    /// vproc:policy/policy, in place of the embedded one
+    #[arg(long, value_name = "FILE.wasm")]
+    policy: Option<PathBuf>,
+
+    /// Turn a knob of the policy, such as cpus=cpuset or /proc/stat=deny;
+    /// may be given several times (`vprocctl ls --knobs` lists them)
+    #[arg(long = "set", value_name = "KNOB=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<Setting>,
+}
+
+fn setting(text: &str) -> Result<Setting, String> {
+    match text.split_once('=') {
+        Some((knob, value)) if !knob.is_empty() => {
+            Ok(Setting { knob: knob.to_owned(), value: value.to_owned() })
+        }
+        _ => Err("not of the form KNOB=VALUE".to_owned()),
+    }
+}
+
+/// A policy and what it declared.
+pub(crate) struct Loaded {
+    pub(crate) policy: Policy,
+    pub(crate) manifest: Manifest,
+    name: String,
+}
+
+impl Choice {
+    /// Loads the policy and asks it what it serves here.
+    pub(crate) fn load(&self, environment: &Environment) -> Result<Loaded, Failure> {
+        let name = match &self.policy {
+            Some(path) => format!("the policy {}", path.display()),
+            None => "the embedded policy".to_owned(),
+        };
+        let policy = self.policy().map_err(|cause| match cause {
+            Cause::File(failure) => failure,
+            Cause::Policy(error) => Failure::policy(format_args!("cannot load {name}"), &error),
+        })?;
+        let manifest = policy
+            .declare(environment)
+            .map_err(|error| Failure::policy(format_args!("cannot use {name}"), &error))?;
+        check_sources(&Manifest::sources(&manifest.entries)).map_err(|refused| {
+            Failure::new(Exit::Policy, format!("cannot use {name}: {refused}"))
+        })?;
+        Ok(Loaded { policy, manifest, name })
+    }
+
+    fn policy(&self) -> Result<Policy, Cause> {
+        let engine = Engine::new(Options::default()).map_err(Cause::Policy)?;
+        let Some(path) = &self.policy else {
+            return vproc_default::load(&engine, None).map_err(Cause::Policy);
+        };
+        let component = std::fs::read(path)
+            .map_err(|error| Cause::File(Failure::file("read", path, &error)))?;
+        Policy::load(&engine, &component, cache().as_ref()).map_err(Cause::Policy)
+    }
+}
+
+enum Cause {
+    File(Failure),
+    Policy(vproc_runtime::Error),
+}
+
+/// Compiled policies of this user. Doing without it costs time only.
+fn cache() -> Option<Cache> {
+    let directory = Cache::user_directory()?;
+    match Cache::open(&directory) {
+        Ok(cache) => Some(cache),
+        Err(distrust) => {
+            eprintln!("vprocctl: warning: {distrust}; the policy is compiled each time");
+            None
+        }
+    }
+}
+
+impl Loaded {
+    /// The entries that paths and directories name, in the manifest's order
+    /// within each.
+    pub(crate) fn expand(&self, path: &str) -> Result<Vec<&Entry>, Failure> {
+        let trimmed = path.trim_end_matches('/');
+        let below = |entry: &&Entry| {
+            entry.path.strip_prefix(trimmed).is_some_and(|rest| rest.starts_with('/'))
+        };
+        if let Some(entry) = self.manifest.entry(trimmed) {
+            return Ok(vec![entry]);
+        }
+        let entries: Vec<&Entry> = self.manifest.entries.iter().filter(below).collect();
+        if path.starts_with('/') && !entries.is_empty() {
+            return Ok(entries);
+        }
+        let remedy = match self.similar(trimmed) {
+            Some(similar) => format!("did you mean {similar}?"),
+            None => "`vprocctl ls` lists what it serves".to_owned(),
+        };
+        let message = format!("{} does not serve {path}; {remedy}", self.name);
+        Err(Failure::new(Exit::UnsupportedPath, message))
+    }
+
+    /// A served path that ends like the one that was given.
+    fn similar(&self, path: &str) -> Option<&str> {
+        let name = path.rsplit('/').next().filter(|name| !name.is_empty())?;
+        let paths = || self.manifest.entries.iter().map(|entry| entry.path.as_str());
+        let ends = |candidate: &&str| candidate.rsplit('/').next() == Some(name);
+        paths().find(ends).or_else(|| {
+            paths().find(|candidate| {
+                candidate.rsplit('/').next().is_some_and(|last| last.starts_with(name))
+            })
+        })
+    }
+
+    /// What a capture says of the policy.
+    pub(crate) fn identity(&self) -> PolicyIdentity {
+        PolicyIdentity {
+            name: self.manifest.name.clone(),
+            version: self.manifest.version.clone(),
+            sha256: self.policy.digest().to_string(),
+        }
+    }
+
+    /// A failure of the policy at a path.
+    pub(crate) fn failure(&self, path: &str, error: &vproc_runtime::Error) -> Failure {
+        Failure::policy(format_args!("{} cannot render {path}", self.name), error)
+    }
+}

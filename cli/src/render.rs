@@ -1,0 +1,152 @@
+//! `vprocctl render`: prints what a process should see.
+
+use crate::failure::{EXIT_CODES, Exit, Failure};
+use crate::policy::Loaded;
+use crate::{output, policy, subject};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use vproc_linux::Host;
+use vproc_snapshot::{Capture, Entry, Manifest, Readings};
+
+const EXAMPLES: &str = "\
+Examples:
+  vprocctl render --pid 4242 /proc/meminfo         one file, byte for byte
+  vprocctl render --pid 4242 /proc/pressure        a directory, with headers
+  vprocctl render --pid self --set cpus=cpuset /proc/cpuinfo
+  vprocctl render --from box.json /proc/stat       from a capture, anywhere";
+
+/// Print the files that a process should see
+///
+/// Several paths, or a directory, are printed with a header line each.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    subject: subject::Choice,
+
+    /// Render from a capture instead of this machine; needs no privileges
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["pid", "identity"])]
+    from: Option<PathBuf>,
+
+    #[command(flatten)]
+    policy: policy::Choice,
+
+    /// Print a JSON array of objects with `path` and `text`
+    #[arg(long)]
+    json: bool,
+
+    /// Absolute paths of files or directories, as the container sees them
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    path: &'a str,
+    text: &'a str,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let (loaded, readings) = match &arguments.from {
+        Some(capture) => replay(&arguments, capture)?,
+        None => live(&arguments)?,
+    };
+    let entries = expand(&loaded, &arguments.paths)?;
+    if arguments.json {
+        print_json(&loaded, &entries, &readings)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let headers = entries.len() > 1 || arguments.paths.len() > 1;
+    let mut code = None;
+    let mut printed = false;
+    for entry in entries {
+        match text(&loaded, entry, &readings) {
+            Ok(body) => {
+                let mut page = Vec::with_capacity(body.len() + entry.path.len() + 16);
+                if headers {
+                    let blank = if printed { "\n" } else { "" };
+                    page.extend_from_slice(format!("{blank}==> {} <==\n", entry.path).as_bytes());
+                }
+                page.extend_from_slice(&body);
+                output::write(&page)?;
+                printed = true;
+            }
+            Err(failure) if headers => {
+                failure.print();
+                code.get_or_insert(failure.code());
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    // As `head` does: the other files are printed all the same.
+    Ok(code.unwrap_or(ExitCode::SUCCESS))
+}
+
+fn print_json(loaded: &Loaded, entries: &[&Entry], readings: &Readings) -> Result<(), Failure> {
+    let texts: Vec<Vec<u8>> = entries
+        .iter()
+        .map(|entry| text(loaded, entry, readings))
+        .collect::<Result<_, Failure>>()?;
+    let texts: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
+    let files: Vec<File<'_>> =
+        entries.iter().zip(&texts).map(|(entry, text)| File { path: &entry.path, text }).collect();
+    output::write_json(&files)
+}
+
+fn expand<'a>(loaded: &'a Loaded, paths: &[String]) -> Result<Vec<&'a Entry>, Failure> {
+    let mut entries = Vec::new();
+    for path in paths {
+        entries.extend(loaded.expand(path)?);
+    }
+    Ok(entries)
+}
+
+fn live(arguments: &Arguments) -> Result<(Loaded, Readings), Failure> {
+    let Some(pid) = arguments.subject.pid else {
+        let message = "render needs --pid PID, --pid self, or --from FILE.json";
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    let host = Host::open()?;
+    let environment = host.environment(arguments.policy.settings.clone());
+    let loaded = arguments.policy.load(&environment)?;
+    let sources = Manifest::sources(expand(&loaded, &arguments.paths)?);
+    let subject = arguments.subject.resolve(&host)?;
+    let readings = host.read(&subject, environment, &sources).map_err(|error| {
+        Failure::from(error).during(format_args!("cannot render for process {pid}"))
+    })?;
+    Ok((loaded, readings))
+}
+
+fn replay(arguments: &Arguments, path: &Path) -> Result<(Loaded, Readings), Failure> {
+    let Capture { mut readings, .. } = read_capture(path)?;
+    readings.environment.settings.extend(arguments.policy.settings.iter().cloned());
+    let loaded = arguments.policy.load(&readings.environment)?;
+    Ok((loaded, readings))
+}
+
+/// Reads a capture from a file.
+fn read_capture(path: &Path) -> Result<Capture, Failure> {
+    let json =
+        std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+    Capture::from_json(&json).map_err(|error| {
+        let message = format!("cannot replay {}: {error}", path.display());
+        Failure::new(Exit::InputOutput, message)
+    })
+}
+
+/// The bytes of one entry.
+pub(crate) fn text(
+    loaded: &Loaded,
+    entry: &Entry,
+    readings: &Readings,
+) -> Result<Vec<u8>, Failure> {
+    let snapshot = readings.snapshot(entry, None).map_err(|missing| {
+        let remedy = "capture it again with this path, policy and settings";
+        Failure::new(Exit::InputOutput, format!("{missing}; {remedy}"))
+    })?;
+    match loaded.policy.render(&entry.path, &snapshot) {
+        Ok(rendered) => Ok(rendered.body),
+        Err(error) => Err(loaded.failure(&entry.path, &error)),
+    }
+}

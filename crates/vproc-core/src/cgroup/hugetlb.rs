@@ -78,3 +78,82 @@ impl HugePages {
         Ok(HugePages { total, free: total.saturating_sub(usage.0.div_ceil(size.0)) })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::Knobs;
+    use crate::contract::{Environment, Input, Source};
+    use crate::testing::{cgroup, snapshot};
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    const SIZE: Bytes = Bytes(2 * MIB);
+
+    fn read(inputs: Vec<Input<'_>>) -> HugePages {
+        let (snapshot, knobs) = (snapshot(inputs), Knobs::default());
+        HugePages::read(&View::new(&snapshot, &knobs), 512, SIZE).unwrap()
+    }
+
+    #[test]
+    fn limit_and_usage_become_pages() {
+        for (limit, usage) in [(LIMIT, USAGE), (V1_LIMIT, V1_USAGE)] {
+            let with = |max, parent, current| {
+                read(vec![
+                    cgroup(limit, 0, 2, max),
+                    cgroup(limit, 1, 1, parent),
+                    cgroup(usage, 0, 2, current),
+                ])
+            };
+            let parents = with("33554432\n", "8388608\n", "2097152\n");
+            assert_eq!(parents, HugePages { total: 4, free: 3 });
+            let unlimited = with("9223372036854771712\n", "9223372036854771712\n", "0\n");
+            assert_eq!(unlimited, HugePages { total: 512, free: 512 });
+            // Lowered below the usage; a part of a page is a page in use.
+            let lowered = with("2097152\n", "2097152\n", "6291456\n");
+            assert_eq!(lowered, HugePages { total: 1, free: 0 });
+            assert_eq!(with("4194304\n", "4194304\n", "1\n"), HugePages { total: 2, free: 1 });
+        }
+        let max = read(vec![cgroup(LIMIT, 0, 1, "max\n"), cgroup(USAGE, 0, 1, "0\n")]);
+        assert_eq!(max, HugePages { total: 512, free: 512 });
+    }
+
+    #[test]
+    fn without_accounting_of_its_own_there_are_none() {
+        assert_eq!(read(vec![]), HugePages::default());
+        assert_eq!(read(vec![cgroup(LIMIT, 0, 1, "4194304")]), HugePages::default());
+        let of_the_host = vec![cgroup(USAGE, 0, 0, "4194304")];
+        assert_eq!(read(of_the_host), HugePages::default());
+    }
+
+    #[test]
+    fn a_host_without_a_pool_has_none_to_give() {
+        let (snapshot, knobs) = (snapshot(vec![cgroup(USAGE, 0, 1, "0")]), Knobs::default());
+        let view = View::new(&snapshot, &knobs);
+        assert_eq!(HugePages::read(&view, 0, SIZE), Ok(HugePages::default()));
+        assert_eq!(HugePages::read(&view, 512, Bytes::ZERO), Ok(HugePages::default()));
+    }
+
+    #[test]
+    fn files_of_the_hosts_default_size_are_asked_for() {
+        let names = |huge_page_size| -> Vec<&'static str> {
+            let environment = Environment { huge_page_size, ..snapshot(vec![]).environment };
+            let wanted = NEEDS.iter().filter(|need| (need.when)(&Knobs::default(), &environment));
+            wanted
+                .filter_map(|need| match need.source {
+                    Source::Cgroup { name, .. } => Some(name),
+                    _ => None,
+                })
+                .collect()
+        };
+        let expected = [
+            "hugetlb.1GB.max",
+            "hugetlb.1GB.current",
+            "hugetlb.1GB.limit_in_bytes",
+            "hugetlb.1GB.usage_in_bytes",
+        ];
+        assert_eq!(names(GIB), expected);
+        assert_eq!(names(0), [""; 0]);
+    }
+}

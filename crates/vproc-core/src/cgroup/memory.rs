@@ -241,3 +241,6 @@ fn v1_swap_limit(memsw: Limit, memory: Option<Limit>) -> Bytes {
     }
     memsw.bytes.minus(memory.map_or(Bytes::ZERO, |limit| limit.bytes))
 }
+
+#[cfg(test)]
+mod tests;

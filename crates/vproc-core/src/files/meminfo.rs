@@ -307,3 +307,6 @@ fn field(label: &str, next: &mut usize) -> &'static Field {
         None => &UNKNOWN,
     }
 }
+
+#[cfg(test)]
+mod tests;

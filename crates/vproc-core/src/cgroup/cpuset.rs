@@ -120,6 +120,12 @@ impl CpuSet {
 
     /// Prints the list and a newline.
     pub fn print(&self, out: &mut Text) {
+        self.print_list(out);
+        out.push_str("\n");
+    }
+
+    /// Prints the list alone.
+    pub fn print_list(&self, out: &mut Text) {
         for (range, index) in self.ranges.iter().zip(0u32..) {
             out.push_str(if index == 0 { "" } else { "," });
             out.push_number(u64::from(range.first));
@@ -127,7 +133,6 @@ impl CpuSet {
                 out.push_str("-").push_number(u64::from(range.last));
             }
         }
-        out.push_str("\n");
     }
 }
 

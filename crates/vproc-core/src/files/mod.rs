@@ -1,6 +1,7 @@
 //! The files that the default policy serves, one module each.
 
 mod cpu_lists;
+mod cpuinfo;
 mod diskstats;
 mod loadavg;
 mod meminfo;
@@ -16,6 +17,7 @@ use crate::Entry;
 /// Every entry, in the order in which a person expects them.
 pub static ENTRIES: &[&Entry] = &[
     &meminfo::ENTRY,
+    &cpuinfo::ENTRY,
     &stat::ENTRY,
     &uptime::ENTRY,
     &loadavg::ENTRY,

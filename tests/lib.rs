@@ -1,6 +1,7 @@
 //! What the tests that cross crates share.
 
-use vproc_snapshot::{Environment, Setting, Snapshot};
+use vproc_core::contract as core;
+use vproc_snapshot::{Content, Environment, Setting, Snapshot};
 
 /// A policy that breaks every rule, on demand: `guests/hostile`.
 pub static HOSTILE: &[u8] = include_bytes!(env!("HOSTILE"));
@@ -22,6 +23,47 @@ pub fn environment(settings: &[(&str, &str)]) -> Environment {
 /// A snapshot without inputs.
 pub fn empty(environment: &Environment) -> Snapshot<'_> {
     Snapshot { environment, now: 0, is_host: false, state: None, inputs: Vec::new() }
+}
+
+/// The snapshot as the core takes it, without a component in between.
+pub fn native<'a>(snapshot: &Snapshot<'a>) -> core::Snapshot<'a> {
+    let environment = snapshot.environment;
+    core::Snapshot {
+        environment: core::Environment {
+            page_size: environment.page_size,
+            user_hz: environment.user_hz,
+            huge_page_size: environment.huge_page_size,
+            machine: &environment.machine,
+            settings: environment
+                .settings
+                .iter()
+                .map(|setting| (setting.knob.as_str(), setting.value.as_str()))
+                .collect(),
+        },
+        now: snapshot.now,
+        is_host: snapshot.is_host,
+        state: snapshot.state,
+        inputs: snapshot
+            .inputs
+            .iter()
+            .map(|input| core::Input {
+                key: input.key,
+                level: input.level,
+                depth: input.depth,
+                content: match input.content {
+                    Content::Text(text) => core::Content::Text(text),
+                    Content::Bytes(bytes) => core::Content::Bytes(bytes),
+                    Content::Tasks(tasks) => core::Content::Tasks(core::TaskCounts {
+                        total: tasks.total,
+                        running: tasks.running,
+                        blocked: tasks.blocked,
+                        last_pid: tasks.last_pid,
+                    }),
+                    Content::Absent(errno) => core::Content::Absent(*errno),
+                },
+            })
+            .collect(),
+    }
 }
 
 /// Says on standard error why a test did not run. CI fails on such a line

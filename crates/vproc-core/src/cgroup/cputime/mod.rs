@@ -114,3 +114,6 @@ impl CpuTimes {
         self.ledger.encode()
     }
 }
+
+#[cfg(test)]
+mod tests;

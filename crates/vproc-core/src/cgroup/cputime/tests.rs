@@ -1,0 +1,403 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::Rendered;
+use crate::contract::Snapshot;
+use crate::testing::{SECOND, cgroup, host, snapshot};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use proptest::prelude::*;
+
+const MILLI: u64 = 1_000_000;
+const TICK: u64 = 10 * MILLI;
+
+/// When init started: 90 seconds after boot.
+const BORN: u64 = 90 * SECOND;
+const INIT: &str = "1 (init) S 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 9000 0\n";
+const STAT: &str = "cpu  1 2 3 4 5 6 7 8 9 10\nbtime 7\n";
+
+/// CPUs of the host.
+const HOST_CPUS: usize = 10;
+
+/// Which files the kernel has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kernel {
+    V2,
+    V1Table,
+    V1PerCpu,
+    V1Stat,
+}
+
+fn kernels() -> impl Strategy<Value = Kernel> {
+    use Kernel::{V1PerCpu, V1Stat, V1Table, V2};
+    proptest::sample::select(vec![V2, V1Table, V1PerCpu, V1Stat])
+}
+
+/// A container as the kernel sees it.
+#[derive(Debug, Clone)]
+struct World {
+    kernel: Kernel,
+    now: u64,
+    nice: u64,
+    /// User and system time on each CPU of the host.
+    used: [(u64, u64); HOST_CPUS],
+    cpuset: (u32, u32),
+    quota: Option<u32>,
+    steal: bool,
+    throttled: u64,
+}
+
+impl World {
+    fn new(kernel: Kernel, count: u32) -> Self {
+        World {
+            kernel,
+            now: BORN,
+            nice: 0,
+            used: [(0, 0); HOST_CPUS],
+            cpuset: (0, count - 1),
+            quota: None,
+            steal: false,
+            throttled: 0,
+        }
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        self.used.iter().fold((0, 0), |sum, used| (sum.0 + used.0, sum.1 + used.1))
+    }
+
+    fn file(&self) -> (&'static str, String) {
+        let (user, system) = self.totals();
+        let rows = self.used.iter().zip(0..);
+        match self.kernel {
+            Kernel::V2 => {
+                let micros = [user, system, self.nice, self.throttled].map(|time| time / 1000);
+                let [user, system, nice, throttled] = micros;
+                let text = format!(
+                    "usage_usec 0\nuser_usec {user}\nsystem_usec {system}\nnice_usec {nice}\n\
+                     throttled_usec {throttled}\n"
+                );
+                ("cpu.stat", text)
+            }
+            Kernel::V1Table => {
+                let line =
+                    |((user, system), cpu): (&(u64, u64), _)| format!("{cpu} {user} {system}\n");
+                (
+                    "cpuacct.usage_all",
+                    String::from("cpu user system\n") + &rows.map(line).collect::<String>(),
+                )
+            }
+            Kernel::V1PerCpu => {
+                let text = rows.map(|((user, system), _)| format!("{} ", user + system)).collect();
+                ("cpuacct.usage_percpu", text)
+            }
+            Kernel::V1Stat => ("cpuacct.usage", format!("{}\n", user + system)),
+        }
+    }
+
+    fn render(&self, path: &str, state: Option<&[u8]>) -> Rendered {
+        let (key, text) = self.file();
+        let cpuset = format!("{}-{}\n", self.cpuset.0, self.cpuset.1);
+        let quota = self.quota.map_or("max 100000\n".into(), |n| format!("{}00000 100000\n", n));
+        let (user, system) = self.totals();
+        let stat = format!("user {}\nsystem {}\n", user / TICK, system / TICK);
+        let inputs = vec![
+            host("stat", STAT),
+            host("cpu-online", "0-9\n"),
+            host("init-stat", INIT),
+            cgroup("cpuset.cpus", 0, 1, &cpuset),
+            cgroup("cpu.max", 0, 1, &quota),
+            cgroup(key, 0, 1, &text),
+            cgroup("cpuacct.stat", 0, if self.kernel == Kernel::V2 { 0 } else { 1 }, &stat),
+        ];
+        let mut snapshot: Snapshot<'_> = snapshot(inputs);
+        (snapshot.now, snapshot.state) = (self.now, state);
+        if self.steal {
+            snapshot.environment.settings = vec![("steal", "throttled")];
+        }
+        crate::render(path, &snapshot).unwrap()
+    }
+
+    fn stat(&self, state: Option<&[u8]>) -> (Shown, Option<Vec<u8>>) {
+        let rendered = self.render("/proc/stat", state);
+        (Shown::parse(&rendered.text), rendered.state)
+    }
+}
+
+/// The lines of CPUs of `/proc/stat`.
+#[derive(Debug, Clone, PartialEq)]
+struct Shown {
+    sum: Vec<u64>,
+    cpus: BTreeMap<u32, Vec<u64>>,
+}
+
+impl Shown {
+    fn parse(text: &str) -> Self {
+        let mut shown = Shown { sum: vec![], cpus: BTreeMap::new() };
+        for line in text.lines().filter(|line| line.starts_with("cpu")) {
+            let mut words = line.split_ascii_whitespace();
+            let label = words.next().unwrap();
+            let columns = words.map(|word| word.parse().unwrap()).collect();
+            match label.strip_prefix("cpu").unwrap() {
+                "" => shown.sum = columns,
+                number => {
+                    shown.cpus.insert(number.parse().unwrap(), columns);
+                }
+            }
+        }
+        shown
+    }
+
+    /// What holds of every text.
+    fn check(&self, world: &World) {
+        for (column, sum) in self.sum.iter().enumerate() {
+            let parts = self.cpus.values().filter_map(|columns| columns.get(column)).sum::<u64>();
+            assert_eq!(parts, *sum, "column {column} of {self:?}");
+        }
+        for columns in self.cpus.values() {
+            assert!(columns.iter().sum::<u64>() <= (world.now - BORN) / TICK, "{self:?}");
+        }
+    }
+}
+
+fn assert_not_less(now: &[u64], before: &[u64]) {
+    assert!(now.iter().zip(before).all(|(now, before)| now >= before), "{now:?} < {before:?}");
+}
+
+/// A stretch of a container's life.
+#[derive(Debug, Clone)]
+struct Step {
+    passed: u64,
+    /// User, nice and system time, anywhere.
+    used: (u64, u64, u64),
+    on: usize,
+    change: Change,
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Nothing,
+    Cpuset(u32, u32),
+    Quota(Option<u32>),
+    /// Counters begin anew.
+    Reset,
+    Kernel(Kernel),
+}
+
+fn changes() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        4 => Just(Change::Nothing),
+        1 => (0u32..5, 0u32..5).prop_map(|(first, more)| Change::Cpuset(first, first + more)),
+        1 => proptest::option::of(1u32..5).prop_map(Change::Quota),
+        1 => Just(Change::Reset),
+        1 => kernels().prop_map(Change::Kernel),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let time = || prop_oneof![Just(0), 0..100 * MILLI, 0..20 * SECOND];
+    let step = (time(), (time(), time(), time()), 0..HOST_CPUS, changes())
+        .prop_map(|(passed, used, on, change)| Step { passed, used, on, change });
+    proptest::collection::vec(step, 1..30)
+}
+
+fn take(world: &mut World, step: &Step) {
+    match step.change {
+        Change::Nothing => {}
+        Change::Cpuset(first, last) => world.cpuset = (first, last),
+        Change::Quota(quota) => world.quota = quota,
+        Change::Kernel(kernel) => world.kernel = kernel,
+        Change::Reset => (world.used, world.nice) = ([(0, 0); HOST_CPUS], 0),
+    }
+    world.now += step.passed;
+    let (user, nice, system) = step.used;
+    world.nice += nice;
+    world.throttled += system;
+    let used = world.used.get_mut(step.on).unwrap();
+    *used = (used.0 + user + nice, used.1 + system);
+}
+
+proptest! {
+    /// Whatever happens to the container.
+    #[test]
+    fn with_a_state_nothing_ever_falls(kernel in kernels(), steps in steps(), steal: bool) {
+        let mut world = World { steal, ..World::new(kernel, 4) };
+        let (mut state, mut last, mut seen) = (None, None::<Shown>, BTreeMap::new());
+        for step in steps {
+            take(&mut world, &step);
+            let (shown, next) = world.stat(state.as_deref());
+            state = next;
+            shown.check(&world);
+            for (number, columns) in &shown.cpus {
+                if let Some(before) = seen.insert(*number, columns.clone()) {
+                    assert_not_less(columns, &before);
+                }
+            }
+            if let Some(last) = last.filter(|last| last.cpus.len() <= shown.cpus.len()) {
+                assert_not_less(&shown.sum, &last.sum);
+            }
+            last = Some(shown);
+        }
+    }
+
+    /// As long as the kernel's readings fit together and its CPUs stay.
+    #[test]
+    fn without_a_state_nothing_falls_either(
+        kernel in prop_oneof![Just(Kernel::V2), Just(Kernel::V1Table)],
+        count in 1u32..6,
+        quota in proptest::option::of(1u32..6),
+        steps in proptest::collection::vec((0..3 * SECOND, 0.0..1.0f64, 0.0..1.0f64, 0.0..1.0f64), 1..30),
+    ) {
+        let mut world = World { quota, ..World::new(kernel, count) };
+        let shown_cpus = u64::from(quota.unwrap_or(count).min(count));
+        let mut last: Option<Shown> = None;
+        for (passed, busy, user, nice) in steps {
+            world.now += passed;
+            let all = (passed as f64 * busy) as u64 * shown_cpus / u64::from(count);
+            for used in world.used.iter_mut().take(count as usize) {
+                let part = (all as f64 * user) as u64;
+                *used = (used.0 + part, used.1 + (all - part));
+                world.nice += (part as f64 * nice) as u64;
+            }
+            let (shown, _) = world.stat(None);
+            shown.check(&world);
+            if let Some(last) = last {
+                assert_not_less(&shown.sum, &last.sum);
+                for (now, before) in shown.cpus.values().zip(last.cpus.values()) {
+                    assert_not_less(now, before);
+                }
+            }
+            last = Some(shown);
+        }
+    }
+
+    /// Of a steady load each CPU shows its part, to the tick.
+    #[test]
+    fn a_steady_load_is_shown_as_it_is(
+        kernel in kernels(),
+        count in 1u32..6,
+        (user, system) in (0u64..500, 0u64..500),
+        waits in proptest::collection::vec(1u64..3000, 2..20),
+    ) {
+        let mut world = World::new(kernel, count);
+        let mut state = None;
+        let mut last: Option<(Shown, u64)> = None;
+        for wait in waits {
+            world.now += wait * MILLI;
+            for used in world.used.iter_mut().take(count as usize) {
+                *used = (used.0 + wait * user * 1000, used.1 + wait * system * 1000);
+            }
+            let (shown, next) = world.stat(state.as_deref());
+            state = next;
+            if let Some((last, then)) = last {
+                let passed = world.now - then;
+                for (now, before) in shown.cpus.values().zip(last.cpus.values()) {
+                    let grown: Vec<u64> = now.iter().zip(before).map(|(now, before)| now - before).collect();
+                    let exact = [user, 0, system, 1000 - user - system].map(|permille| passed * permille / 1000);
+                    // cpuacct.stat, which decides the mixture, counts ticks.
+                    let slack = if matches!(kernel, Kernel::V1PerCpu | Kernel::V1Stat) { 3 } else { 2 };
+                    for (grown, exact) in grown.iter().zip(exact) {
+                        prop_assert!((grown * TICK).abs_diff(exact) < slack * TICK, "{grown} {exact}");
+                    }
+                }
+            }
+            last = Some((shown, world.now));
+        }
+    }
+
+    /// uptime and stat of one snapshot tell one story.
+    #[test]
+    fn uptime_is_idle_as_stat_is(kernel in kernels(), steps in steps()) {
+        let mut world = World::new(kernel, 3);
+        for step in steps {
+            take(&mut world, &step);
+            let (shown, _) = world.stat(None);
+            let uptime = world.render("/proc/uptime", None).text;
+            let idle = uptime.trim_end().split_once(' ').unwrap().1.replace('.', "");
+            prop_assert_eq!(idle.parse::<u64>().unwrap(), *shown.sum.get(3).unwrap());
+        }
+    }
+
+    /// A state that was tampered with is refused, or does no harm.
+    #[test]
+    fn hostile_states_do_no_harm(
+        steps in steps(),
+        at in any::<proptest::sample::Index>(),
+        byte: u8,
+        cut in any::<proptest::sample::Index>(),
+        noise: Vec<u8>,
+    ) {
+        let mut world = World::new(Kernel::V1Table, 4);
+        steps.iter().for_each(|step| take(&mut world, step));
+        let mut state = world.stat(None).1.unwrap();
+        world.stat(Some(&noise)).0.check(&world);
+        world.stat(state.get(..cut.index(state.len()))).0.check(&world);
+        let place = at.index(state.len());
+        *state.get_mut(place).unwrap() = byte;
+        world.now += SECOND;
+        let (shown, next) = world.stat(Some(&state));
+        shown.check(&world);
+        world.stat(next.as_deref()).0.check(&world);
+    }
+}
+
+#[test]
+fn a_burst_beyond_the_clock_is_shown_later() {
+    let mut world = World { quota: Some(1), ..World::new(Kernel::V2, 4) };
+    world.now += SECOND;
+    let (_, state) = world.stat(None);
+    // Half a second of CPU time within a tenth of a second.
+    world.now += 100 * MILLI;
+    world.used = [(50 * MILLI, 0); HOST_CPUS];
+    let (shown, state) = world.stat(state.as_deref());
+    assert_eq!(shown.sum.get(..4), Some(&[10, 0, 0, 100][..]));
+    world.now += SECOND;
+    let (shown, _) = world.stat(state.as_deref());
+    assert_eq!(shown.sum.get(..4), Some(&[50, 0, 0, 160][..]));
+}
+
+#[test]
+fn what_a_container_may_owe_has_a_bound() {
+    let mut world = World { quota: Some(1), ..World::new(Kernel::V2, 4) };
+    // The group is older than the container's init.
+    world.used = [(360 * SECOND, 0); HOST_CPUS];
+    world.now += 10 * SECOND;
+    let (shown, state) = world.stat(None);
+    assert_eq!(shown.sum.get(..4), Some(&[1000, 0, 0, 0][..]));
+    world.now += 10 * SECOND;
+    let (shown, _) = world.stat(state.as_deref());
+    assert_eq!(shown.sum.get(..4), Some(&[1100, 0, 0, 900][..]));
+}
+
+#[test]
+fn a_cpu_that_comes_back_goes_on() {
+    let mut world = World::new(Kernel::V2, 2);
+    world.now += 10 * SECOND;
+    let (both, state) = world.stat(None);
+    world.quota = Some(1);
+    world.now += 10 * SECOND;
+    let (one, state) = world.stat(state.as_deref());
+    assert_eq!(one.cpus.len(), 1);
+    world.quota = None;
+    world.now += SECOND;
+    let (back, _) = world.stat(state.as_deref());
+    assert_eq!(both.cpus.get(&1).and_then(|cpu| cpu.get(3)), Some(&1000));
+    assert_eq!(back.cpus.get(&1).and_then(|cpu| cpu.get(3)), Some(&1100));
+    assert_eq!(back.cpus.get(&0).and_then(|cpu| cpu.get(3)), Some(&2100));
+}
+
+#[test]
+fn another_containers_state_counts_for_nothing() {
+    let mut world = World::new(Kernel::V2, 2);
+    world.now += 100 * SECOND;
+    let (_, state) = world.stat(None);
+    let ledger = Ledger::decode(state.as_deref().unwrap()).unwrap();
+    assert_eq!(Some(ledger.encode()), state);
+    // From a time that has not come yet, and of an init that started later.
+    world.now -= SECOND;
+    assert_eq!(world.stat(state.as_deref()).0, world.stat(None).0);
+    let other = Ledger { start: Nanos(BORN + TICK), ..ledger };
+    world.now += 9 * SECOND;
+    assert_eq!(world.stat(Some(&other.encode())).0, world.stat(None).0);
+}

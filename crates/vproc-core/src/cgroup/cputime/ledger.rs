@@ -69,7 +69,7 @@ impl Account {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Ledger {
     /// When its init started; it tells containers apart.
-    start: Nanos,
+    pub(super) start: Nanos,
     /// How long ago that was.
     age: Nanos,
     source: Source,

@@ -392,12 +392,12 @@ fn another_containers_state_counts_for_nothing() {
     let mut world = World::new(Kernel::V2, 2);
     world.now += 100 * SECOND;
     let (_, state) = world.stat(None);
-    let ledger = Ledger::decode(state.as_deref().unwrap()).unwrap();
+    let mut ledger = Ledger::decode(state.as_deref().unwrap()).unwrap();
     assert_eq!(Some(ledger.encode()), state);
     // From a time that has not come yet, and of an init that started later.
     world.now -= SECOND;
     assert_eq!(world.stat(state.as_deref()).0, world.stat(None).0);
-    let other = Ledger { start: Nanos(BORN + TICK), ..ledger };
+    ledger.start = Nanos(BORN + TICK);
     world.now += 9 * SECOND;
-    assert_eq!(world.stat(Some(&other.encode())).0, world.stat(None).0);
+    assert_eq!(world.stat(Some(&ledger.encode())).0, world.stat(None).0);
 }

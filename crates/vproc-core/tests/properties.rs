@@ -8,13 +8,11 @@ mod support;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
-use support::container::Group;
-use support::invariants;
-use support::machine::{Kernel, Machine, cpu_list};
-use support::oracle;
-use support::{Datum, Files, World};
-use vproc_core::contract::TaskCounts;
+use proptest::sample::Index;
+use std::collections::BTreeMap;
+use support::generate::{Reach, damaged_world, machine, setup, step, world};
+use support::machine::Machine;
+use support::{Datum, World, invariants, oracle, parse};
 use vproc_core::files::ENTRIES;
 
 fn config() -> ProptestConfig {
@@ -25,237 +23,6 @@ fn config() -> ProptestConfig {
     config
 }
 
-// ------------------------------------------------------------------- generators
-
-/// Amounts as they are, and as they are where something has gone wrong.
-fn amount() -> impl Strategy<Value = u64> {
-    prop_oneof![
-        3 => 0..1u64 << 36,
-        2 => 0..5000u64,
-        1 => select(&[0, 1, 4095, 4096, 9_999_999, 10_000_000][..]),
-        1 => select(&[i64::MAX as u64, i64::MAX as u64 - 4095, u64::MAX, u64::MAX - 1, 1 << 63][..]),
-        1 => any::<u64>(),
-    ]
-}
-
-fn group() -> impl Strategy<Value = Group> {
-    let memory =
-        (proptest::option::of(amount()), amount(), proptest::option::of(amount()), amount());
-    let quota = proptest::option::of(prop_oneof![1..2_000_000u64, amount()]);
-    let cpus = select(&["0-3\n", "1\n", "0,2\n", "1-2\n", "\n", "7\n", "2-8191\n"][..]);
-    let cpus = cpus.prop_map(str::to_owned);
-    let disks = vec(select(&[(8, 0), (8, 16), (254, 0), (9, 9)][..]), 0..4);
-    (memory, quota, cpus, disks, vec(amount(), 1..24)).prop_map(
-        |((memory_limit, memory_usage, swap_limit, swap_usage), quota, cpus, disks, amounts)| {
-            Group {
-                memory_limit,
-                memory_usage,
-                swap_limit,
-                swap_usage,
-                quota,
-                cpus,
-                disks,
-                amounts,
-            }
-        },
-    )
-}
-
-fn machine() -> impl Strategy<Value = Machine> {
-    let size = || prop_oneof![1..1u64 << 34, 1..100_000u64];
-    (select(&[Kernel::Old, Kernel::New][..]), 1..9u32, size(), prop_oneof![Just(0), size()])
-        .prop_map(|(kernel, cpus, memory, swap)| Machine {
-            cpus,
-            memory,
-            swap,
-            ..Machine::new(kernel)
-        })
-}
-
-fn settings() -> impl Strategy<Value = Vec<(String, String)>> {
-    let every: Vec<(String, String)> = vproc_core::knobs::KNOBS
-        .iter()
-        .flat_map(|knob| {
-            let values: Vec<&str> = match knob.name {
-                "cpu-minimum" => vec!["1", "2", "4294967295"],
-                _ => knob.values.split(" | ").collect(),
-            };
-            values.into_iter().map(|value| (knob.name.to_owned(), value.to_owned()))
-        })
-        .collect();
-    vec(select(every), 0..4)
-}
-
-/// The files of a container's init process.
-fn processes() -> impl Strategy<Value = Files> {
-    let name = select(&["init", "npm run start", "a) R (b", ""][..]);
-    (name, prop_oneof![0..20_000u64, amount()], proptest::bool::ANY).prop_map(
-        |(comm, start, own_clock)| {
-            let stat =
-                format!("1 ({comm}) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 {start} 1 2 3\n");
-            let offset = if own_clock { -100 } else { 0 };
-            let clocks = format!("monotonic {offset:10} 0\nboottime  {offset:10} 0\n");
-            let mut files = Files::new();
-            for of in ["init", "subject"] {
-                files.insert(format!("{of}/stat"), stat.clone().into());
-                files.insert(format!("{of}/timens_offsets"), clocks.clone().into());
-            }
-            files
-        },
-    )
-}
-
-fn tasks() -> impl Strategy<Value = Option<TaskCounts>> {
-    proptest::option::of(any::<[u32; 4]>().prop_map(|[total, running, blocked, last_pid]| {
-        TaskCounts { total, running, blocked, last_pid }
-    }))
-}
-
-/// A container on a host, with the text that kernels print.
-fn world() -> impl Strategy<Value = World> {
-    let layout = select(&["v1", "v2", "hybrid", "none"][..]);
-    let page_size = select(&[4096u32, 16384, 65536][..]);
-    let now = prop_oneof![200_000_000_000..1u64 << 60, any::<u64>()];
-    let state = proptest::option::of(vec(any::<u8>(), 0..64));
-    (
-        (machine(), layout, vec(group(), 0..4), settings()),
-        (page_size, now, state, processes(), tasks()),
-    )
-        .prop_map(
-            |((machine, layout, groups, settings), (page_size, now, state, processes, tasks))| {
-                let lineage = |files: fn(&Group) -> Files| {
-                    let mut lineage: Vec<Files> = groups.iter().map(files).collect();
-                    lineage.push(files(&Group::idle(&cpu_list(machine.cpus))));
-                    lineage
-                };
-                // A hybrid host's unified tree has no controllers.
-                let unified = |group: &Group| {
-                    let mut files = group.v2();
-                    files.retain(|name, _| name.ends_with(".pressure") || name == "cpu.stat");
-                    files
-                };
-                let (v1, v2) = match layout {
-                    "v1" => (Some(lineage(Group::v1)), None),
-                    "v2" => (None, Some(lineage(Group::v2))),
-                    "hybrid" => (Some(lineage(Group::v1)), Some(lineage(unified))),
-                    _ => (None, None),
-                };
-                World {
-                    page_size,
-                    now,
-                    state,
-                    settings,
-                    processes,
-                    tasks,
-                    v1,
-                    v2,
-                    host: machine.files(),
-                    ..World::empty()
-                }
-            },
-        )
-}
-
-/// What can happen to a file.
-#[derive(Debug, Clone)]
-enum Fault {
-    Absent(u32),
-    Bytes(Vec<u8>),
-    Text(String),
-    Truncated(Index),
-    WithoutLine(Index),
-    LineTwice(Index),
-    Number(Index, String),
-}
-
-fn fault() -> impl Strategy<Value = Fault> {
-    prop_oneof![
-        select(&[1, 2, 5, 6, 13, 19, 95, 0, u32::MAX][..]).prop_map(Fault::Absent),
-        vec(any::<u8>(), 0..40).prop_map(Fault::Bytes),
-        "\\PC{0,40}".prop_map(Fault::Text),
-        "([a-z_]{0,8}[:= ]?[0-9-]{0,30}[\n\t ]?){0,6}".prop_map(Fault::Text),
-        any::<Index>().prop_map(Fault::Truncated),
-        any::<Index>().prop_map(Fault::WithoutLine),
-        any::<Index>().prop_map(Fault::LineTwice),
-        (any::<Index>(), "-?[0-9]{1,40}|max|-|0x10|1e9| ")
-            .prop_map(|(at, to)| Fault::Number(at, to)),
-    ]
-}
-
-impl Fault {
-    fn strike(&self, datum: &mut Datum) {
-        let Datum::Text(text) = datum else { return };
-        let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
-        *datum = match self {
-            Fault::Absent(errno) => Datum::Absent(*errno),
-            Fault::Bytes(bytes) => Datum::Bytes(bytes.clone()),
-            Fault::Text(other) => other.as_str().into(),
-            Fault::Truncated(at) => {
-                let end = at.index(text.len() + 1);
-                String::from_utf8_lossy(&text.as_bytes()[..end]).into_owned().into()
-            }
-            Fault::WithoutLine(_) | Fault::LineTwice(_) if lines.is_empty() => return,
-            Fault::WithoutLine(at) => {
-                lines.remove(at.index(lines.len()));
-                lines.concat().into()
-            }
-            Fault::LineTwice(at) => {
-                let at = at.index(lines.len());
-                lines.insert(at, lines[at].clone());
-                lines.concat().into()
-            }
-            Fault::Number(at, to) => with_number(text, at, to).into(),
-        };
-    }
-}
-
-/// `text` with one of its numbers replaced.
-fn with_number(text: &str, at: &Index, to: &str) -> String {
-    let starts: Vec<usize> = text
-        .char_indices()
-        .filter(|(i, c)| c.is_ascii_digit() && !text[..*i].ends_with(|c: char| c.is_ascii_digit()))
-        .map(|(i, _)| i)
-        .collect();
-    if starts.is_empty() {
-        return to.to_owned();
-    }
-    let start = starts[at.index(starts.len())];
-    let rest = text[start..].trim_start_matches(|c: char| c.is_ascii_digit());
-    format!("{}{to}{rest}", &text[..start])
-}
-
-/// Which files a fault may strike.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    Container,
-    Everything,
-}
-
-fn strike(world: &mut World, faults: &[(Index, Fault)], reach: Reach) {
-    for (at, fault) in faults {
-        let groups = world.v1.iter_mut().chain(&mut world.v2).flatten();
-        let mut files: Vec<&mut Datum> = groups.flat_map(Files::values_mut).collect();
-        files.extend(world.processes.values_mut());
-        if reach == Reach::Everything {
-            files.extend(world.host.values_mut());
-        }
-        if !files.is_empty() {
-            let at = at.index(files.len());
-            fault.strike(files[at]);
-        }
-    }
-}
-
-/// Worlds in which some files of the container are missing or damaged.
-fn damaged_world(reach: Reach) -> impl Strategy<Value = World> {
-    (world(), vec((any::<Index>(), fault()), 0..8)).prop_map(move |(mut world, faults)| {
-        strike(&mut world, &faults, reach);
-        world
-    })
-}
-
-// ------------------------------------------------------------------- properties
-
 proptest! {
     #![proptest_config(config())]
 
@@ -264,16 +31,21 @@ proptest! {
     fn renders_or_fails_but_never_panics(
         mut world in damaged_world(Reach::Everything),
         is_host: bool,
+        at: Index,
+        bits: u8,
     ) {
         world.is_host = is_host;
         for entry in ENTRIES {
             let once = world.render(entry.path);
             prop_assert_eq!(&once, &world.render(entry.path));
-            if let Ok(rendered) = once {
-                // What a render leaves is what the next one gets.
-                world.state = rendered.state.or(world.state);
-                let _ = world.render(entry.path);
+            // What a render leaves is what the next one gets, or nearly.
+            let Some(mut state) = once.ok().and_then(|rendered| rendered.state) else { continue };
+            if !state.is_empty() {
+                let at = at.index(state.len());
+                state[at] ^= bits;
             }
+            world.state = Some(state);
+            let _ = world.render(entry.path);
         }
     }
 
@@ -327,6 +99,36 @@ proptest! {
             prop_assert_eq!(&rendered, &there.render(entry.path), "{}", entry.path);
             let text = rendered.map(|rendered| rendered.text).unwrap_or_default();
             prop_assert!(!text.contains("7777777777"), "{}: {}", entry.path, text);
+        }
+    }
+
+    /// What counts up does not come down, whatever an operator does.
+    ///
+    /// Sums over the CPUs do, where the operator takes CPUs away: `cpu ` is
+    /// the sum of the lines that are left.
+    #[test]
+    fn counters_never_go_backwards(
+        setup in setup(),
+        steps in vec(step(), 1..4),
+        limits_change: bool,
+    ) {
+        let is_sum = |name: &str| name.starts_with("cpu ") || name == "idle of all CPUs";
+        for entry in ENTRIES {
+            let mut last = BTreeMap::new();
+            let mut setup = setup.clone();
+            for step in &steps {
+                let world = setup.world();
+                let Ok(rendered) = world.render(entry.path) else { break };
+                for (name, count) in parse::counters(entry.path, &rendered.text) {
+                    if limits_change && is_sum(&name) {
+                        continue;
+                    }
+                    let before = last.insert(name.clone(), count).unwrap_or(0);
+                    prop_assert!(before <= count, "{} {name}: {before}, {count}", entry.path);
+                }
+                setup.rest.state = rendered.state;
+                step.take(&mut setup, limits_change);
+            }
         }
     }
 

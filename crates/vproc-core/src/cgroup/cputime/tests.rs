@@ -241,6 +241,23 @@ proptest! {
         }
     }
 
+    /// What is shown was used.
+    #[test]
+    fn no_busy_time_is_invented(kernel in kernels(), steps in steps()) {
+        let mut world = World::new(kernel, 4);
+        let (mut state, mut seen) = (None, BTreeMap::new());
+        for step in steps.into_iter().filter(|step| !matches!(step.change, Change::Reset)) {
+            take(&mut world, &step);
+            let (shown, next) = world.stat(state.as_deref());
+            state = next;
+            for (number, columns) in shown.cpus {
+                seen.insert(number, columns.into_iter().take(3).sum::<u64>());
+            }
+            let (user, system) = world.totals();
+            prop_assert!(seen.values().sum::<u64>() <= (user + system) / TICK);
+        }
+    }
+
     /// As long as the kernel's readings fit together and its CPUs stay.
     #[test]
     fn without_a_state_nothing_falls_either(
@@ -355,6 +372,33 @@ fn a_burst_beyond_the_clock_is_shown_later() {
     world.now += SECOND;
     let (shown, _) = world.stat(state.as_deref());
     assert_eq!(shown.sum.get(..4), Some(&[50, 0, 0, 160][..]));
+}
+
+#[test]
+fn counts_of_another_file_are_a_new_base() {
+    let mut world = World::new(Kernel::V2, 1);
+    world.now += 100 * SECOND;
+    let (_, state) = world.stat(None);
+    (world.kernel, world.used) = (Kernel::V1Table, [(5 * SECOND, 0); HOST_CPUS]);
+    world.now += 10 * SECOND;
+    let (shown, state) = world.stat(state.as_deref());
+    assert_eq!(shown.sum.get(..4), Some(&[0, 0, 0, 11_000][..]));
+    world.used = [(5 * SECOND + 100 * MILLI, 0); HOST_CPUS];
+    world.now += 10 * SECOND;
+    let (shown, _) = world.stat(state.as_deref());
+    assert_eq!(shown.sum.get(..4), Some(&[100, 0, 0, 11_900][..]));
+}
+
+#[test]
+fn time_that_moves_from_one_kind_to_another_counts_once() {
+    let mut world = World::new(Kernel::V2, 1);
+    world.used = [(SECOND, 0); HOST_CPUS];
+    world.now += 100 * SECOND;
+    let (_, state) = world.stat(None);
+    world.used = [(SECOND - 50 * MILLI, 100 * MILLI); HOST_CPUS];
+    world.now += SECOND;
+    let (shown, _) = world.stat(state.as_deref());
+    assert_eq!(shown.sum.get(..4), Some(&[1000, 0, 50, 9_050][..]));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //! mount, through no symlink.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags, openat, openat2, statx};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat, openat2, statat, statx,
+};
 use rustix::io::Errno;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,6 +26,29 @@ pub(crate) fn open_directory(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedF
 /// Opens a directory to list it; `.` is the root itself.
 pub(crate) fn open_listing(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
     open(root, path, OFlags::RDONLY | OFlags::DIRECTORY)
+}
+
+/// The names of the directories in a directory.
+pub(crate) fn directories(parent: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut names = Vec::new();
+    let mut listing = Dir::new(open_listing(parent, b".")?)?;
+    while let Some(entry) = listing.read() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if is_directory(parent, entry.file_type(), name) {
+            names.push(name.to_vec());
+        }
+    }
+    Ok(names)
+}
+
+fn is_directory(parent: BorrowedFd<'_>, kind: FileType, name: &[u8]) -> bool {
+    match kind {
+        _ if matches!(name, b"." | b"..") => false,
+        FileType::Unknown => statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory),
+        kind => kind == FileType::Directory,
+    }
 }
 
 fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {

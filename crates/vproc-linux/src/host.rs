@@ -51,7 +51,11 @@ impl Host {
                 Error::TooLarge { path: myself.path("mountinfo"), limit: HOST_LIMIT }
             }
         })?;
-        let hierarchies = Hierarchies::from_mountinfo(text);
+        let mut hierarchies = Hierarchies::from_mountinfo(text);
+        if hierarchies.reach_outside() {
+            let text = myself.read(&procfs, &mut scratch, "cgroup")?;
+            Membership::parse(text).into_iter().for_each(|own| hierarchies.set_own(own));
+        }
         Ok(Host { procfs, sysfs: OnceLock::new(), hierarchies, own_namespace })
     }
 

@@ -43,10 +43,12 @@ mod membership;
 mod mountinfo;
 mod process;
 mod pseudofs;
+pub mod sandbox;
 mod stat;
 mod subject;
 mod sys;
 mod tasks;
+mod view;
 
 pub use allowed::{RefusedSource, check_sources};
 pub use error::Error;

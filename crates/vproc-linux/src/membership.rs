@@ -30,6 +30,11 @@ impl Group {
         String::from_utf8_lossy(&self.path)
     }
 
+    /// The path as the kernel prints it, with every byte.
+    pub(crate) fn raw_path(&self) -> &[u8] {
+        &self.path
+    }
+
     /// The names along the path, without the `init.scope` that systemd puts
     /// itself into: the limits of a container stand on that scope's parent.
     pub(crate) fn components(&self) -> Vec<&[u8]> {

@@ -89,16 +89,30 @@ unsafe fn fork(child: impl FnOnce() -> i32) -> Result<Pid, Errno> {
     // goes on with the same stack, as after fork(2).
     let answer = unsafe { raw_clone() };
     if answer == 0 {
-        let status = child();
-        // SAFETY: ends the process; nothing of it is used afterwards.
-        unsafe { libc::_exit(status) }
+        let mut exit = Exit(libc::ECANCELED);
+        exit.0 = child();
+        drop(exit);
     }
     let failure = last_errno();
     // SAFETY: `before` was filled by the call above.
     unsafe {
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
     }
-    i32::try_from(answer).ok().and_then(Pid::from_raw).filter(|_| answer > 0).ok_or(failure)
+    match i32::try_from(answer) {
+        Ok(pid) if pid > 0 => Pid::from_raw(pid).ok_or(Errno::SRCH),
+        _ => Err(failure),
+    }
+}
+
+/// Ends the process when it is dropped, so that not even a panic takes a
+/// forked child back into its parent's code.
+struct Exit(i32);
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        // SAFETY: ends the process; nothing of it is used afterwards.
+        unsafe { libc::_exit(self.0) }
+    }
 }
 
 /// `clone(2)` without flags and without a signal at the end: the C library's

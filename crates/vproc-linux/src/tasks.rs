@@ -10,7 +10,7 @@ use crate::process::PidNamespace;
 use crate::pseudofs::PseudoFs;
 use crate::stat::{Stat, status_numbers};
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::fs::{AtFlags, Dir, statat};
 use rustix::io::Errno;
 use vproc_snapshot::{CgroupVersion, Content, TaskCounts};
 
@@ -97,22 +97,15 @@ impl Roll<'_> {
     ) -> Result<(), Errno> {
         self.groups += 1;
         self.add_tasks(version, group)?;
-        let mut listing = list(group, b".")?;
-        while let Some(entry) = listing.read() {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
+        for name in beneath::directories(group)? {
             if nesting >= MAX_NESTING || self.groups >= MAX_GROUPS || self.is_full() {
                 break;
             }
-            if !is_directory(group, entry.file_type(), name) {
-                continue;
-            }
             // A group may end while its parent is listed.
-            if let Ok(child) = beneath::open_directory(group, name) {
-                match self.add_group(version, child.as_fd(), nesting + 1) {
-                    Err(Errno::NOENT | Errno::NODEV) => {}
-                    added => added?,
-                }
+            let child = beneath::open_directory(group, &name);
+            match child.and_then(|child| self.add_group(version, child.as_fd(), nesting + 1)) {
+                Err(Errno::NOENT | Errno::NODEV) => {}
+                added => added?,
             }
         }
         Ok(())
@@ -165,15 +158,6 @@ impl Roll<'_> {
 
 fn list(root: BorrowedFd<'_>, path: &[u8]) -> Result<Dir, Errno> {
     Dir::new(beneath::open_listing(root, path)?)
-}
-
-fn is_directory(group: BorrowedFd<'_>, kind: FileType, name: &[u8]) -> bool {
-    match kind {
-        _ if matches!(name, b"." | b"..") => false,
-        FileType::Unknown => statat(group, name, AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory),
-        kind => kind == FileType::Directory,
-    }
 }
 
 /// The inode of a process's pid namespace.

@@ -188,9 +188,28 @@ fn mounts_from_outside_of_our_namespace_reach_siblings() {
     // kernel does not say.
     let tree = Tree::new("/../..");
     tree.write("x/cpu.stat", "x");
-    assert_eq!(tree.read("/../../x", "cpu.stat", Scope::Leaf), [text("/../../x", 0, 1, "x")]);
+    assert_eq!(tree.read("/../../x", "cpu.stat", Scope::Leaf), [text("/x", 0, 1, "x")]);
     assert!(tree.ladder("/").is_none());
     assert!(tree.ladder("/../x").is_none());
+}
+
+#[test]
+fn from_outside_our_own_group_says_the_names_on_the_way() {
+    let mut tree = Tree::new("/../..");
+    let own = std::process::id();
+    tree.write("pods/other/cgroup.procs", "1\n").write("pods/file", "");
+    tree.write("pods/ours/cpu.stat", "ours").write("pods/cpu.stat", "pods");
+    tree.write("pods/ours/sub/cgroup.procs", &format!("1\n{own}\n"));
+    tree.write("pods/other/sub/cgroup.procs", &format!("{own}0\n"));
+    tree.hierarchies.set_own(Membership::parse(b"0::/sub\n").unwrap());
+    assert_eq!(
+        tree.read("/", "cpu.stat", Scope::Lineage),
+        [text("/pods/ours", 0, 2, "ours"), text("/pods", 1, 1, "pods")]
+    );
+    tree.write("pods/other/cpu.stat", "other");
+    let other = [text("/pods/other", 0, 2, "other")];
+    assert_eq!(tree.read("/../other", "cpu.stat", Scope::Leaf), other);
+    assert!(tree.ladder("/../../..").is_none());
 }
 
 #[test]

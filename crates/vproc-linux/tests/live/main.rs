@@ -1,0 +1,10 @@
+//! Against the kernel that runs the tests: its own groups, processes and
+//! namespaces. What needs root, or a hierarchy that this host does not have,
+//! says on standard error that it was skipped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod groups;
+mod namespaces;
+mod stage;
+mod tasks;
+mod trust;

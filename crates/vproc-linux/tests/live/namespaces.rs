@@ -1,0 +1,207 @@
+//! Pid namespaces, cgroup namespaces, and who counts for whom.
+
+use crate::stage::*;
+use std::fs;
+use std::time::Duration;
+use vproc_linux::{Error, Host, HostPid, Identity, init_pid};
+use vproc_snapshot::Content;
+
+#[test]
+fn both_ways_to_process_1_agree() {
+    if !is_root() {
+        return;
+    }
+    let host = Host::open().unwrap();
+    for levels in 1..=2 {
+        let container = Running::start(&[], &in_pidns(levels, &["sleep", "1000"]));
+        let init = container.descendant("sleep");
+        let subject = host.subject(init, Identity::Reader).unwrap();
+        let namespace = subject.pid_namespace();
+        assert_eq!(init_pid::by_credentials(namespace, init_pid::PATIENCE), Ok(init));
+        match init_pid::by_ioctl(namespace) {
+            Err(init_pid::Error::Unsupported) => {
+                eprintln!("skipped in part, because this kernel is older than 6.11");
+            }
+            answer => assert_eq!(answer, Ok(init)),
+        }
+        assert_eq!(init_pid::find(namespace), Ok(init));
+    }
+}
+
+#[test]
+fn a_messenger_is_never_left_behind() {
+    if !is_root() {
+        return;
+    }
+    let host = Host::open().unwrap();
+    let container = Running::start(&[], &in_pidns(1, &["sleep", "1000"]));
+    let subject = host.subject(container.descendant("sleep"), Identity::Reader).unwrap();
+    for timeout in [Duration::ZERO, Duration::from_micros(300), init_pid::PATIENCE] {
+        for _ in 0..20 {
+            match init_pid::by_credentials(subject.pid_namespace(), timeout) {
+                Ok(init) => assert_eq!(init, subject.init()),
+                Err(error) => assert_eq!(error, init_pid::Error::Timeout(timeout)),
+            }
+        }
+    }
+    let children = fs::read_to_string("/proc/thread-self/children").unwrap();
+    assert_eq!(children.trim(), container.pid().to_string());
+}
+
+#[test]
+fn a_namespace_without_processes_has_no_init() {
+    if !is_root() {
+        return;
+    }
+    let host = Host::open().unwrap();
+    let mut container = Running::start(&[], &in_pidns(1, &["sleep", "1000"]));
+    let pid = container.descendant("sleep");
+    let subject = host.subject(pid, Identity::Init).unwrap();
+    container.end();
+    let namespace = subject.pid_namespace();
+    wait_for("the end of the namespace", || init_pid::find(namespace).err());
+    assert!(init_pid::by_credentials(namespace, init_pid::PATIENCE).is_err());
+    let again = host.subject(pid, Identity::Init);
+    assert!(matches!(again, Err(Error::NoSuchProcess(gone)) if gone == pid), "{again:?}");
+}
+
+#[test]
+fn identities_choose_whose_group_counts() {
+    if !is_root() {
+        return;
+    }
+    let host = Host::open().unwrap();
+    let shell = in_pidns(1, &["sh", "-c", "sleep 1000; true"]);
+    let container = Running::start(&[], &shell);
+    let (init, reader) = (container.descendant("sh"), container.descendant("sleep"));
+    let subject = |identity| host.subject(reader, identity).unwrap();
+    assert_eq!(subject(Identity::Init).pid(), init);
+    assert_eq!(subject(Identity::Reader).pid(), reader);
+    assert_eq!(subject(Identity::Parent).pid(), init);
+    for identity in [Identity::Init, Identity::Reader, Identity::Parent] {
+        assert_eq!((subject(identity).init(), subject(identity).reader()), (init, reader));
+        assert!(!subject(identity).is_host());
+    }
+    // The container's own init has its parent outside.
+    let outside = host.subject(init, Identity::Parent).unwrap();
+    assert_eq!(outside.pid(), container.pid());
+    let stat = read(&host, &subject(Identity::Reader), "process:init/stat");
+    assert!(text(&stat[0]).starts_with(&format!("{init} (sh) ")));
+    let stat = read(&host, &subject(Identity::Reader), "process:subject/stat");
+    assert!(text(&stat[0]).starts_with(&format!("{reader} (sleep) ")));
+}
+
+#[test]
+fn in_our_own_namespace_everybody_is_himself() {
+    let host = Host::open().unwrap();
+    let process = Running::sleep(&[]);
+    let subject = host.subject(process.pid(), Identity::Init).unwrap();
+    assert_eq!((subject.pid(), subject.init()), (process.pid(), HostPid::INIT));
+    let parent = host.subject(process.pid(), Identity::Parent).unwrap();
+    assert_eq!(parent.pid(), HostPid::current());
+    let orphan = host.subject(HostPid::INIT, Identity::Parent);
+    match orphan {
+        Err(Error::NoParent(HostPid::INIT) | Error::Permission { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_thread_counts_as_a_reader() {
+    let host = Host::open().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let thread = HostPid::from(rustix::thread::gettid());
+            assert_ne!(thread, HostPid::current());
+            let subject = host.subject(thread, Identity::Reader).unwrap();
+            assert_eq!(subject.pid(), thread);
+            let status = read(&host, &subject, "process:subject/status");
+            assert!(text(&status[0]).contains(&format!("\nPid:\t{thread}\n")));
+        });
+    });
+}
+
+#[test]
+fn processes_that_ended_are_not_read() {
+    let host = Host::open().unwrap();
+    let mut process = Running::sleep(&[]);
+    let pid = process.pid();
+    let subject = host.subject(pid, Identity::Reader).unwrap();
+    process.0.kill().unwrap();
+    let read = || {
+        let wanted = sources(&["host:/proc/uptime", "process:subject/stat"]);
+        host.read(&subject, host.environment(Vec::new()), &wanted)
+    };
+    // A zombie has its files still, but no container.
+    let zombie = wait_for("the end", || read().err());
+    assert!(matches!(zombie, Error::NoSuchProcess(ended) if ended == pid), "{zombie:?}");
+    assert!(matches!(host.subject(pid, Identity::Init), Err(Error::NoSuchProcess(_))));
+    process.end();
+    assert!(matches!(read(), Err(Error::NoSuchProcess(ended)) if ended == pid));
+    assert!(matches!(host.subject(pid, Identity::Init), Err(Error::NoSuchProcess(_))));
+}
+
+/// A container that sees the host's cgroup mounts from a cgroup namespace, as
+/// a DaemonSet does: names on the way are `..` to it.
+#[test]
+fn a_cgroup_namespace_is_seen_through() {
+    const SELF: &str = "namespaces::a_cgroup_namespace_is_seen_through";
+    let host = Host::open().unwrap();
+    let Some(pids) = mount_point(&host, "pids").filter(|_| is_root()) else { return };
+    if std::env::var("VPROC_LIVE_STAGE").is_err() {
+        let (ours, other) = (Group::new(&pids), Group::new(&pids));
+        let inner = ours.below("inner");
+        fs::write(inner.join("pids.max"), "55").unwrap();
+        fs::write(other.0.join("pids.max"), "66").unwrap();
+        let process = Running::sleep(&[&other.0]);
+        let script = "echo $$ > $0/cgroup.procs; exec unshare -C \"$@\"";
+        let pid = format!("VPROC_OTHER={}", process.pid());
+        let wrapper = ["env", &pid, "sh", "-c", script, inner.to_str().unwrap()];
+        assert!(!within(SELF, &wrapper));
+        return;
+    }
+    let subject = host.subject(HostPid::current(), Identity::Init).unwrap();
+    assert_eq!(subject.membership().groups().iter().find(has_pids).unwrap().path(), "/");
+    assert!(!subject.is_host());
+    let found = read(&host, &subject, "cgroup1:pids/pids.max@lineage");
+    assert_eq!(text(&found[0]), "55\n");
+    assert_eq!((found[0].level, found[0].depth), (0, 2));
+
+    let other: HostPid = std::env::var("VPROC_OTHER").unwrap().parse().unwrap();
+    let found = read_for(&host, other, "cgroup1:pids/pids.max@leaf");
+    assert_eq!((text(&found[0]), found[0].depth), ("66\n", 1));
+}
+
+fn has_pids(group: &&vproc_linux::Group) -> bool {
+    group.controllers().iter().any(|word| word == "pids")
+}
+
+/// Only the view from within the namespace is left: what lies outside of it
+/// is there, and cannot be read.
+#[test]
+fn outside_of_a_cgroup_namespace_is_hidden() {
+    const SELF: &str = "namespaces::outside_of_a_cgroup_namespace_is_hidden";
+    let host = Host::open().unwrap();
+    let Some(pids) = mount_point(&host, "pids").filter(|_| is_root()) else { return };
+    if std::env::var("VPROC_LIVE_STAGE").is_err() {
+        let (ours, other) = (Group::new(&pids), Group::new(&pids));
+        fs::write(ours.0.join("pids.max"), "55").unwrap();
+        let process = Running::sleep(&[&other.0]);
+        let script = "echo $$ > $0/cgroup.procs; exec unshare -Cm sh -c \
+                      'umount $0 && mount -t cgroup -o pids none $0 && exec \"$@\"' $PIDS \"$@\"";
+        let pid = format!("VPROC_OTHER={}", process.pid());
+        let point = format!("PIDS={}", pids.display());
+        let wrapper = ["env", &pid, &point, "sh", "-c", script, ours.0.to_str().unwrap()];
+        assert!(!within(SELF, &wrapper));
+        return;
+    }
+    let subject = host.subject(HostPid::current(), Identity::Init).unwrap();
+    assert!(!subject.is_host());
+    let found = read(&host, &subject, "cgroup1:pids/pids.max@lineage");
+    assert_eq!((found.len(), text(&found[0]), found[0].depth), (1, "55\n", 1));
+
+    let other: HostPid = std::env::var("VPROC_OTHER").unwrap().parse().unwrap();
+    let found = read_for(&host, other, "cgroup1:pids/pids.max@lineage");
+    const EACCES: u32 = 13;
+    assert_eq!((found.len(), &found[0].content), (1, &Content::Absent(EACCES)));
+}

@@ -230,8 +230,9 @@ fn lowest_quota(view: &View<'_>) -> Result<Option<Quota>, Error> {
 }
 
 /// How many CPUs the leaf's weight stands for: 1024 shares (v1) or weight 100
-/// (v2) a CPU. Both are the kernel's default for a group, and what container
-/// managers make of a request for one CPU.
+/// (v2) a CPU, which is what a group has that nobody gave another. On v1
+/// container managers set 1024 for each CPU that was asked for; on v2 some
+/// convert these to lower weights, and then fewer CPUs show than were meant.
 fn shares(view: &View<'_>) -> Result<Option<u32>, Error> {
     for (key, one) in [(V2_WEIGHT, 100), (V1_SHARES, 1024)] {
         if let Some(text) = own_text(view, key)? {

@@ -2,9 +2,9 @@
 //! [`KNOBS`]: its name, its values, its documentation and what it changes.
 
 use crate::{Error, files};
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// Which limits decide how many CPUs a container sees.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub struct Knobs {
     pub memory_high_limits: bool,
     pub throttled_is_steal: bool,
     pub uptime: UptimeRule,
-    treatments: BTreeMap<&'static str, Treatment>,
+    treatments: Vec<(&'static str, Treatment)>,
 }
 
 /// The fewest CPUs that a container sees, where its cpuset has as many.
@@ -267,13 +267,16 @@ impl Knobs {
             "deny" => Treatment::Deny,
             _ => return Err(rejected(path, format!("`{value}` is not one of {}", TREATMENT.0))),
         };
-        self.treatments.insert(entry.path, treatment);
+        self.treatments.push((entry.path, treatment));
         Ok(())
     }
 
     /// What a reader of `path` gets.
     pub fn treatment(&self, path: &str) -> Treatment {
-        self.treatments.get(path).copied().unwrap_or_default()
+        let mut latest_first = self.treatments.iter().rev();
+        latest_first
+            .find(|(treated, _)| *treated == path)
+            .map_or_else(Treatment::default, |(_, t)| *t)
     }
 }
 

@@ -72,6 +72,7 @@ impl<'a> View<'a> {
     }
 
     /// Like [`View::optional`], with the group in which it was found.
+    #[inline(never)] // called for nearly every need
     pub fn found(&self, key: &'static str) -> Result<Option<Found<'a>>, Error> {
         self.lineage(key).next().transpose()
     }

@@ -41,7 +41,7 @@ impl<'a> Events<'a> {
                 .filter(|(key, _)| V1_EVENTS.contains(key))
                 .collect()
         };
-        counts.sort_unstable();
+        counts.sort_unstable_by_key(|(key, _)| *key);
         let kills = match own_text(view, "memory.events")? {
             Some(text) => Some(text),
             None => own_text(view, "memory.oom_control")?,

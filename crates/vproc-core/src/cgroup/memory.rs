@@ -5,7 +5,7 @@
 
 use super::{Limit, lower, lowest_limit, own_bytes, own_text};
 use crate::contract::{Need, Scope};
-use crate::text::pairs;
+use crate::text::{as_pair, pairs};
 use crate::units::{Bytes, Kib};
 use crate::{Error, View};
 
@@ -113,8 +113,8 @@ impl Stat {
     /// [`V1_KERNEL_NEEDS`].
     fn v1(text: &str) -> Self {
         let mut stat = Stat::default();
-        for (key, value) in pairs(text) {
-            let Some(key) = key.strip_prefix("total_") else { continue };
+        let totals = text.lines().filter_map(|line| line.strip_prefix("total_"));
+        for (key, value) in totals.filter_map(as_pair) {
             let amount = match key {
                 "rss" => &mut stat.anon,
                 "cache" => &mut stat.file,

@@ -168,12 +168,14 @@ impl<'a> Line<'a> {
     /// `Label:   number kB`. `None` for anything else, such as the table at
     /// the top of 2.4's file.
     fn parse(line: &'a str) -> Option<Self> {
-        let (label, rest) = line.split_once(':')?;
+        let colon = line.bytes().position(|byte| byte == b':')?;
+        let (label, rest) = (line.get(..colon)?, line.get(colon + 1..)?);
         let (amount, unit) = match rest.strip_suffix(" kB") {
             Some(amount) => (amount, " kB"),
             None => (rest, ""),
         };
-        let digits = amount.trim_start_matches(' ');
+        let blanks = amount.bytes().take_while(|byte| *byte == b' ').count();
+        let digits = amount.get(blanks..)?;
         let mut line = Line { label, amount: number(digits)?, unit, end: line.len() - unit.len() };
         line.end -= digits.len().saturating_sub(line.width());
         Some(line)
@@ -190,7 +192,7 @@ impl<'a> Line<'a> {
     fn print(&self, amount: u64, out: &mut Text) {
         let label = self.label.len() + 1;
         let spaces = self.end.saturating_sub(label + digits(amount).min(self.width()));
-        out.push_str(self.label).push_str(":").push_repeated(' ', spaces);
+        out.push_str(self.label).push_str(":").push_spaces(spaces);
         out.push_number(amount).push_str(self.unit).push_str("\n");
     }
 }
@@ -217,9 +219,13 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn read(text: &str) -> Result<Self, Error> {
+        Host::of(text.lines().filter_map(Line::parse))
+    }
+
+    fn of<'a>(lines: impl Iterator<Item = Line<'a>>) -> Result<Self, Error> {
         let mut host = Host::default();
         let mut total = None;
-        for line in text.lines().filter_map(Line::parse) {
+        for line in lines {
             match line.label {
                 "MemTotal" => total = Some(Kib(line.amount)),
                 "SwapTotal" => host.swap_total = Kib(line.amount),
@@ -274,7 +280,9 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         out.push_str(text);
         return Ok(None);
     }
-    let host = Host::read(text)?;
+    let mut lines = Vec::with_capacity(FIELDS.len());
+    lines.extend(text.lines().filter_map(Line::parse));
+    let host = Host::of(lines.iter().copied())?;
     let memory = Memory::read(view)?;
     let total = memory.total(host.total, view.environment().page_size);
     let huge_page_size = host.huge_page_size.bytes();
@@ -287,7 +295,7 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         host: &host,
     };
     let mut next = 0;
-    for line in text.lines().filter_map(Line::parse) {
+    for line in &lines {
         let field = field(line.label, &mut next);
         line.print((field.amount)(&container, line.amount), out);
     }

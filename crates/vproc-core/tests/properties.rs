@@ -80,7 +80,15 @@ proptest! {
     }
 
     /// Nothing that the host does comes out: two hosts that differ only in
-    /// what they do look the same.
+    /// what they do look the same. What they have in common may come out, and
+    /// where it does it is no activity:
+    ///
+    /// - `MemTotal`, `SwapTotal` and `HugePages_Total`: how much there is, where
+    ///   no limit is lower;
+    /// - the share of memory in `CommitLimit`, `VmallocTotal`, `Hugepagesize`,
+    ///   the text of `cpuinfo`, `kernel_max`: the machine;
+    /// - the clock and `btime`: the same for all without a time namespace;
+    /// - size and name of a disk that the container uses.
     ///
     /// Both do more than a container could: `Mlocked` and `nr_mlock` are the
     /// host's as far as the container's unevictable memory reaches.

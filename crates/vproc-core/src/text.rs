@@ -5,7 +5,7 @@ use alloc::string::String;
 /// Reads a decimal number; one that does not fit saturates. `None` where
 /// `text` is not all digits.
 // Called from everywhere: inlined, it would be a tenth of the component.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub fn number(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -71,7 +71,6 @@ impl Text {
     }
 
     /// Adds text.
-    #[inline(never)]
     pub fn push_str(&mut self, text: &str) -> &mut Self {
         self.0.push_str(text);
         self
@@ -86,7 +85,6 @@ impl Text {
     }
 
     /// Adds blanks.
-    #[inline(never)]
     pub fn push_spaces(&mut self, times: usize) -> &mut Self {
         match BLANKS.get(..times) {
             Some(blanks) => self.push_str(blanks),

@@ -13,7 +13,6 @@ use std::mem::MaybeUninit;
 
 /// `NS_GET_TGID_FROM_PIDNS` of `include/uapi/linux/nsfs.h`, Linux 6.11:
 /// `_IOR(0xb7, 0x7, int)`.
-#[allow(clippy::identity_op)]
 const NS_GET_TGID_FROM_PIDNS: libc::Ioctl = read_ioctl(0xb7, 7);
 
 /// `_IOR(kind, number, int)` of `asm/ioctl.h`. MIPS, PowerPC and SPARC have
@@ -47,7 +46,7 @@ pub(crate) fn tgid_from_pid_namespace(
 
 fn last_errno() -> Errno {
     let code = std::io::Error::last_os_error().raw_os_error();
-    Errno::from_raw_os_error(code.unwrap_or(libc::EIO))
+    Errno::from_raw_os_error(code.filter(|code| *code > 0).unwrap_or(libc::EIO))
 }
 
 /// Waits for children that send no signal at their end, too.
@@ -93,13 +92,15 @@ unsafe fn fork(child: impl FnOnce() -> i32) -> Result<Pid, Errno> {
         exit.0 = child();
         drop(exit);
     }
-    let failure = last_errno();
+    // Read before another call changes it, and only where there is one: an
+    // `Errno` of 0 does not exist.
+    let failure = if answer < 0 { last_errno() } else { Errno::SRCH };
     // SAFETY: `before` was filled by the call above.
     unsafe {
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
     }
     match i32::try_from(answer) {
-        Ok(pid) if pid > 0 => Pid::from_raw(pid).ok_or(Errno::SRCH),
+        Ok(pid) if pid > 0 => Pid::from_raw(pid).ok_or(failure),
         _ => Err(failure),
     }
 }

@@ -65,6 +65,27 @@ fn a_controller_is_asked_for_where_it_is_bound() {
 }
 
 #[test]
+fn the_root_of_v2_is_no_nearest_group() {
+    let host = Host::open().unwrap();
+    let Some(unified) = mount_point(&host, "").filter(|_| is_root()) else { return };
+    let group = Group::new(&unified);
+    let inner = group.below("inner");
+    let process = Running::sleep(&[&inner]);
+    let found = |scope| read_for(&host, process.pid(), &format!("cgroup2:/cpu.stat@{scope}"));
+    let places: Vec<_> = found("lineage").iter().map(|one| (one.level, one.depth)).collect();
+    assert!(places.starts_with(&[(0, 2), (1, 1)]), "{places:?}");
+
+    fs::write(group.0.join("cgroup.procs"), process.pid().to_string()).unwrap();
+    // Only the root has no `cgroup.type`, and only v1's root `release_agent`.
+    let kinds = read_for(&host, process.pid(), "cgroup2:/cgroup.type@lineage");
+    assert_eq!((kinds.len(), text(&kinds[0])), (1, "domain\n"));
+    fs::write(unified.join("cgroup.procs"), process.pid().to_string()).unwrap();
+    let root = read_for(&host, process.pid(), "cgroup2:/cgroup.type@nearest");
+    assert_eq!(root[0].content, Content::Absent(ENOENT));
+    assert_eq!((root[0].level, root[0].depth, root[0].group.as_deref()), (0, 0, Some("/")));
+}
+
+#[test]
 fn a_subject_that_moved_is_read_where_it_is_now() {
     let host = Host::open().unwrap();
     let Some(pids) = mount_point(&host, "pids").filter(|_| is_root()) else { return };

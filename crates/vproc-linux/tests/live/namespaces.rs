@@ -4,7 +4,9 @@ use crate::stage::*;
 use std::fs;
 use std::time::Duration;
 use vproc_linux::{Error, Host, HostPid, Identity, init_pid};
-use vproc_snapshot::Content;
+use vproc_snapshot::{CgroupLayout, Content};
+
+const EACCES: u32 = 13;
 
 #[test]
 fn both_ways_to_process_1_agree() {
@@ -141,39 +143,80 @@ fn processes_that_ended_are_not_read() {
     assert!(matches!(host.subject(pid, Identity::Init), Err(Error::NoSuchProcess(_))));
 }
 
+/// A file that tells one group from another, in v1 and in v2.
+struct Marked {
+    controller: &'static str,
+    file: &'static str,
+    source: &'static str,
+    mount: &'static str,
+}
+
+const MARKED: [Marked; 2] = [
+    Marked {
+        controller: "pids",
+        file: "pids.max",
+        source: "cgroup1:pids/pids.max@lineage",
+        mount: "mount -t cgroup -o pids none",
+    },
+    Marked {
+        controller: "",
+        file: "cgroup.max.depth",
+        source: "cgroup2:/cgroup.max.depth@lineage",
+        mount: "mount -t cgroup2 none",
+    },
+];
+
+impl Marked {
+    /// Runs a test again within `inner`, below a group of its own, and with
+    /// another process in another group.
+    fn stage(&self, host: &Host, test: &str, script: &str) {
+        let Some(mount) = mount_point(host, self.controller).filter(|_| is_root()) else { return };
+        let (ours, other) = (Group::new(&mount), Group::new(&mount));
+        let inner = ours.below("inner");
+        fs::write(inner.join(self.file), "55").unwrap();
+        fs::write(other.0.join(self.file), "66").unwrap();
+        let process = Running::sleep(&[&other.0]);
+        let script = format!("echo $$ > $0/cgroup.procs; {script}");
+        let environment = [
+            format!("VPROC_OTHER={}", process.pid()),
+            format!("VPROC_CONTROLLER={}", self.controller),
+            format!("MOUNT={}", self.mount),
+            format!("POINT={}", mount.display()),
+        ];
+        let mut wrapper = vec!["env"];
+        wrapper.extend(environment.iter().map(String::as_str));
+        wrapper.extend(["sh", "-c", &script, inner.to_str().unwrap()]);
+        assert!(!within(test, &wrapper));
+    }
+
+    /// The one that a test was run again for, and the other process.
+    fn on_stage() -> Option<(&'static Self, HostPid)> {
+        let controller = std::env::var("VPROC_CONTROLLER").ok()?;
+        let other = std::env::var("VPROC_OTHER").ok()?.parse().ok()?;
+        Some((MARKED.iter().find(|marked| marked.controller == controller)?, other))
+    }
+}
+
 /// A container that sees the host's cgroup mounts from a cgroup namespace, as
 /// a DaemonSet does: names on the way are `..` to it.
 #[test]
 fn a_cgroup_namespace_is_seen_through() {
     const SELF: &str = "namespaces::a_cgroup_namespace_is_seen_through";
     let host = Host::open().unwrap();
-    let Some(pids) = mount_point(&host, "pids").filter(|_| is_root()) else { return };
-    if std::env::var("VPROC_LIVE_STAGE").is_err() {
-        let (ours, other) = (Group::new(&pids), Group::new(&pids));
-        let inner = ours.below("inner");
-        fs::write(inner.join("pids.max"), "55").unwrap();
-        fs::write(other.0.join("pids.max"), "66").unwrap();
-        let process = Running::sleep(&[&other.0]);
-        let script = "echo $$ > $0/cgroup.procs; exec unshare -C \"$@\"";
-        let pid = format!("VPROC_OTHER={}", process.pid());
-        let wrapper = ["env", &pid, "sh", "-c", script, inner.to_str().unwrap()];
-        assert!(!within(SELF, &wrapper));
-        return;
-    }
+    let Some((marked, other)) = Marked::on_stage() else {
+        return MARKED
+            .iter()
+            .for_each(|marked| marked.stage(&host, SELF, "exec unshare -C \"$@\""));
+    };
     let subject = host.subject(HostPid::current(), Identity::Init).unwrap();
-    assert_eq!(subject.membership().groups().iter().find(has_pids).unwrap().path(), "/");
     assert!(!subject.is_host());
-    let found = read(&host, &subject, "cgroup1:pids/pids.max@lineage");
+    let found = read(&host, &subject, marked.source);
     assert_eq!(text(&found[0]), "55\n");
     assert_eq!((found[0].level, found[0].depth), (0, 2));
+    assert_eq!((found[1].level, found[1].depth), (1, 1));
 
-    let other: HostPid = std::env::var("VPROC_OTHER").unwrap().parse().unwrap();
-    let found = read_for(&host, other, "cgroup1:pids/pids.max@leaf");
+    let found = read_for(&host, other, marked.source);
     assert_eq!((text(&found[0]), found[0].depth), ("66\n", 1));
-}
-
-fn has_pids(group: &&vproc_linux::Group) -> bool {
-    group.controllers().iter().any(|word| word == "pids")
 }
 
 /// Only the view from within the namespace is left: what lies outside of it
@@ -182,26 +225,36 @@ fn has_pids(group: &&vproc_linux::Group) -> bool {
 fn outside_of_a_cgroup_namespace_is_hidden() {
     const SELF: &str = "namespaces::outside_of_a_cgroup_namespace_is_hidden";
     let host = Host::open().unwrap();
-    let Some(pids) = mount_point(&host, "pids").filter(|_| is_root()) else { return };
-    if std::env::var("VPROC_LIVE_STAGE").is_err() {
-        let (ours, other) = (Group::new(&pids), Group::new(&pids));
-        fs::write(ours.0.join("pids.max"), "55").unwrap();
-        let process = Running::sleep(&[&other.0]);
-        let script = "echo $$ > $0/cgroup.procs; exec unshare -Cm sh -c \
-                      'umount $0 && mount -t cgroup -o pids none $0 && exec \"$@\"' $PIDS \"$@\"";
-        let pid = format!("VPROC_OTHER={}", process.pid());
-        let point = format!("PIDS={}", pids.display());
-        let wrapper = ["env", &pid, &point, "sh", "-c", script, ours.0.to_str().unwrap()];
-        assert!(!within(SELF, &wrapper));
-        return;
-    }
+    let Some((marked, other)) = Marked::on_stage() else {
+        let script = "exec unshare -Cm sh -c 'umount $POINT && $MOUNT $POINT && exec \"$@\"' \
+                      sh \"$@\"";
+        return MARKED.iter().for_each(|marked| marked.stage(&host, SELF, script));
+    };
     let subject = host.subject(HostPid::current(), Identity::Init).unwrap();
     assert!(!subject.is_host());
-    let found = read(&host, &subject, "cgroup1:pids/pids.max@lineage");
+    let found = read(&host, &subject, marked.source);
     assert_eq!((found.len(), text(&found[0]), found[0].depth), (1, "55\n", 1));
 
-    let other: HostPid = std::env::var("VPROC_OTHER").unwrap().parse().unwrap();
-    let found = read_for(&host, other, "cgroup1:pids/pids.max@lineage");
-    const EACCES: u32 = 13;
+    let found = read_for(&host, other, marked.source);
     assert_eq!((found.len(), &found[0].content), (1, &Content::Absent(EACCES)));
+}
+
+/// Limits may stand in a hierarchy that is not mounted here. The v2 tree of a
+/// hybrid host has none.
+#[test]
+fn a_hierarchy_that_is_not_mounted_here_is_hidden() {
+    const SELF: &str = "namespaces::a_hierarchy_that_is_not_mounted_here_is_hidden";
+    let host = Host::open().unwrap();
+    let points = ["pids", ""].map(|controller| mount_point(&host, controller));
+    if let [Some(pids), Some(unified)] = &points {
+        let points = format!("POINTS={} {}", pids.display(), unified.display());
+        let script = "umount $POINTS && exec \"$@\"";
+        let wrapper = ["env", &points, "unshare", "-m", "sh", "-c", script, "sh"];
+        assert!(!is_root() || !within(SELF, &wrapper));
+    } else if host.layout() == CgroupLayout::V1 && is_root() {
+        let found = read_for(&host, HostPid::current(), "cgroup1:pids/pids.current@leaf");
+        assert_eq!((found.len(), &found[0].content), (1, &Content::Absent(EACCES)));
+        assert!(read_for(&host, HostPid::current(), "cgroup2:/cpu.stat@leaf").is_empty());
+        assert!(!host.subject(HostPid::current(), Identity::Init).unwrap().is_host());
+    }
 }

@@ -18,6 +18,15 @@ pub(crate) fn is_root() -> bool {
     root
 }
 
+/// Whether a test that needs a procfs of its own can run.
+pub(crate) fn has_private_proc() -> bool {
+    let is_private = is_root() && Host::open().unwrap().private_proc();
+    if !is_private {
+        eprintln!("skipped, because no private procfs can be opened");
+    }
+    is_private
+}
+
 /// Where a hierarchy is mounted; an empty controller means v2.
 pub(crate) fn mount_point(host: &Host, controller: &str) -> Option<PathBuf> {
     let found = host.hierarchies().iter().find(|hierarchy| match hierarchy.version() {

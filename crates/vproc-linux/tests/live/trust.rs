@@ -14,7 +14,7 @@ fn files_that_are_mounted_over_are_not_read() {
     let over = "mount --bind /dev/null /proc/uptime && \
                 mount --bind /dev/null /sys/devices/system/cpu/online && exec \"$@\"";
     let wrapper = ["unshare", "-m", "sh", "-c", over, "sh"];
-    if !is_root() || !within("trust::files_that_are_mounted_over_are_not_read", &wrapper) {
+    if !has_private_proc() || !within("trust::files_that_are_mounted_over_are_not_read", &wrapper) {
         return;
     }
     assert_eq!(fs::read_to_string("/proc/uptime").unwrap(), "");
@@ -37,7 +37,7 @@ fn files_that_are_mounted_over_are_not_read() {
 #[test]
 fn another_proc_is_not_ours() {
     let wrapper = ["unshare", "-pfm", "--kill-child"];
-    if !is_root() || !within("trust::another_proc_is_not_ours", &wrapper) {
+    if !has_private_proc() || !within("trust::another_proc_is_not_ours", &wrapper) {
         return;
     }
     // /proc is the one of the outer namespace still.
@@ -52,7 +52,7 @@ fn another_proc_is_not_ours() {
 fn a_tmpfs_is_no_proc() {
     let script = "mount -t tmpfs none /proc && exec \"$@\"";
     let wrapper = ["unshare", "-m", "sh", "-c", script, "sh"];
-    if !is_root() || !within("trust::a_tmpfs_is_no_proc", &wrapper) {
+    if !has_private_proc() || !within("trust::a_tmpfs_is_no_proc", &wrapper) {
         return;
     }
     let refused = Host::open_shared().unwrap_err();

@@ -87,11 +87,34 @@ impl Groups {
     /// Kills what is left in the groups and removes them, children first.
     pub fn remove(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
-        while let Some(group) = self.list.last() {
-            remove_tree(&group.path, deadline)?;
-            self.list.pop();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let mut refusal = None;
+            self.list.retain(|group| match remove_empty(&group.path) {
+                Ok(()) => false,
+                Err(error) => {
+                    refusal = Some((group.path.clone(), error));
+                    true
+                }
+            });
+            let Some((path, error)) = refusal else { return Ok(()) };
+            if errno(&error) != Errno::BUSY {
+                return Err(Error::file("remove the group", &path, &error));
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::StillPopulated { path, seconds: PATIENCE.as_secs() });
+            }
+            self.kill_all();
+            sleep(pause);
+            // The dead leave their groups when they are reaped; most are at once.
+            pause = (pause * 2).min(Duration::from_millis(100));
         }
-        Ok(())
+    }
+
+    /// What is frozen in one hierarchy cannot die in another.
+    fn kill_all(&self) {
+        self.list.iter().for_each(|group| thaw(&group.path));
+        self.list.iter().for_each(|group| kill_all(&group.path));
     }
 }
 
@@ -176,23 +199,6 @@ fn remove_empty(path: &Path) -> io::Result<()> {
     }
 }
 
-fn remove_tree(path: &Path, deadline: Instant) -> Result<(), Error> {
-    let mut pause = Duration::from_millis(1);
-    loop {
-        let Err(error) = remove_empty(path) else { return Ok(()) };
-        if errno(&error) != Errno::BUSY {
-            return Err(Error::file("remove the group", path, &error));
-        }
-        if Instant::now() >= deadline {
-            return Err(Error::StillPopulated { path: path.into(), seconds: PATIENCE.as_secs() });
-        }
-        kill_all(path);
-        sleep(pause);
-        // The dead leave their groups when they are reaped; most are at once.
-        pause = (pause * 2).min(Duration::from_millis(100));
-    }
-}
-
 fn children(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     entries
@@ -201,14 +207,24 @@ fn children(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Thaws a group and what is below it. A process that v1 froze dies only
+/// afterwards (cgroup-v1/freezer-subsystem.rst).
+fn thaw(path: &Path) {
+    for (name, value) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+        let file = path.join(name);
+        if file.exists() {
+            let _ = fs::write(file, value);
+        }
+    }
+    children(path).iter().for_each(|child| thaw(child));
+}
+
 /// Kills whatever is in a group or below it: with `cgroup.kill` (v2 since
-/// Linux 5.14), and one by one. A frozen v1 group is thawed first, because a
-/// frozen process dies only then.
+/// Linux 5.14), and one by one.
 fn kill_all(path: &Path) {
-    let _ = fs::write(path.join("cgroup.kill"), "1");
-    let thaw = path.join("freezer.state");
-    if thaw.exists() {
-        let _ = fs::write(thaw, "THAWED");
+    let kill = path.join("cgroup.kill");
+    if kill.exists() {
+        let _ = fs::write(kill, "1");
     }
     let processes = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
     for pid in processes.lines().filter_map(|line| line.parse().ok()) {

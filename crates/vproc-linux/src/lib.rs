@@ -33,6 +33,7 @@ mod allowed;
 mod batch;
 mod beneath;
 mod content;
+pub mod doctor;
 mod error;
 mod hierarchy;
 mod host;

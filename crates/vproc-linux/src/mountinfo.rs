@@ -46,6 +46,15 @@ pub(crate) fn cgroup_mounts(text: &[u8]) -> Vec<CgroupMount> {
         .collect()
 }
 
+/// Finds whatever is mounted below a directory, and its file system's name.
+pub(crate) fn mounts_below(text: &[u8], directory: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    text.split(|byte| *byte == b'\n')
+        .filter_map(line)
+        .map(|line| (unescape(line.point).into_owned(), line.fs.to_vec()))
+        .filter(|(point, _)| point != directory && leads_to(directory, point))
+        .collect()
+}
+
 fn line(text: &[u8]) -> Option<Line<'_>> {
     let mut fields = text.split(|byte| *byte == b' ');
     let id = number(fields.next()?)?;
@@ -225,6 +234,16 @@ mod tests {
             mounts("1 1 0:2 / / rw - rootfs rootfs rw\n2 1 0:3 / /c rw - cgroup2 c rw\n").len(),
             1
         );
+    }
+
+    #[test]
+    fn mounts_below_a_directory_are_found() {
+        let text = b"20 1 0:5 / /proc rw - proc proc rw
+21 20 0:6 /meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw
+22 1 0:7 / /process rw - tmpfs none rw
+";
+        let expected = [(b"/proc/meminfo".to_vec(), b"fuse.lxcfs".to_vec())];
+        assert_eq!(mounts_below(text, b"/proc"), expected);
     }
 
     #[test]

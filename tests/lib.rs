@@ -1,7 +1,8 @@
 //! What the tests that cross crates share.
 
+use std::path::Path;
 use vproc_core::contract as core;
-use vproc_snapshot::{Content, Environment, Setting, Snapshot};
+use vproc_snapshot::{Capture, Content, Environment, Setting, Snapshot};
 
 /// A policy that breaks every rule, on demand: `guests/hostile`.
 pub static HOSTILE: &[u8] = include_bytes!(env!("HOSTILE"));
@@ -64,6 +65,24 @@ pub fn native<'a>(snapshot: &Snapshot<'a>) -> core::Snapshot<'a> {
             })
             .collect(),
     }
+}
+
+/// The captures of `fixtures/`, by name.
+pub fn captures() -> Vec<(String, Capture)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+    let files = std::fs::read_dir(directory).expect("the fixtures");
+    let mut captures: Vec<(String, Capture)> = files
+        .map(|file| file.expect("a fixture").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let json = std::fs::read_to_string(&path).expect("a fixture is text");
+            let capture = Capture::from_json(&json);
+            (name, capture.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        })
+        .collect();
+    captures.sort_by(|(one, _), (other, _)| one.cmp(other));
+    captures
 }
 
 /// Says on standard error why a test did not run. CI fails on such a line

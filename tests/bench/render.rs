@@ -5,7 +5,6 @@
 //! each, and its ratio to the first line of its table.
 
 use std::hint::black_box;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use vproc_runtime::{Allocation, Cache, Engine, Options, Policy};
@@ -105,45 +104,41 @@ fn load(capture: &Capture, manifest: &Manifest) {
 
 /// Whole processes, `vprocctl` beside `cat`.
 fn processes() {
-    let program = std::env::current_exe().unwrap();
-    let program: PathBuf = program.ancestors().nth(2).unwrap().join("vprocctl");
-    if !program.exists() {
-        return println!("\nwhole process: skipped, because {} is not built", program.display());
-    }
-    let run = |program: &std::path::Path, arguments: &[&str]| {
+    let program = env!("CARGO_BIN_EXE_vprocctl");
+    let run = |program: &str, arguments: &[&str]| {
         let status = Command::new(program).args(arguments).stdout(Stdio::null()).status();
         assert!(status.unwrap().success());
     };
-    let memory = peak_memory(&program);
+    let memory = peak_memory(program);
     table(
         &format!("whole process (vprocctl peaks at {memory} KiB)"),
         vec![
-            row("cat /proc/meminfo", 1, || run("cat".as_ref(), &["/proc/meminfo"])),
+            row("cat /proc/meminfo", 1, || run("cat", &["/proc/meminfo"])),
             row("vprocctl render --pid self /proc/meminfo", 1, || {
-                run(&program, &["render", "--pid", "self", "/proc/meminfo"]);
+                run(program, &["render", "--pid", "self", "/proc/meminfo"]);
             }),
             row("vprocctl render --pid self /proc", 1, || {
-                run(&program, &["render", "--pid", "self", "/proc"]);
+                run(program, &["render", "--pid", "self", "/proc"]);
             }),
         ],
     );
 }
 
-/// `VmHWM` of a vprocctl that renders, from its own view of itself.
-fn peak_memory(program: &std::path::Path) -> String {
+/// Peak memory of a vprocctl that renders, in KiB.
+fn peak_memory(program: &str) -> String {
     let mut child = Command::new(program)
         .args(["render", "--pid", "self", "/proc/meminfo"])
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let pid = rustix::process::Pid::from_child(&child);
-    let usage = wait4(pid);
-    let _ = child.try_wait();
-    usage.map_or("an unknown number of".into(), |kib| kib.to_string())
+    let peak = watch(pid);
+    let _ = child.wait();
+    peak.map_or("an unknown number of".into(), |kib| kib.to_string())
 }
 
-/// Peak memory of a child in KiB, read from `/proc` while it is a zombie.
-fn wait4(pid: rustix::process::Pid) -> Option<u64> {
+/// The highest `VmHWM` that is seen until the process ends.
+fn watch(pid: rustix::process::Pid) -> Option<u64> {
     let status = format!("/proc/{}/status", pid.as_raw_nonzero());
     let mut peak = None;
     let end = Instant::now() + Duration::from_secs(2);
@@ -170,8 +165,7 @@ fn table(title: &str, mut rows: Vec<Row<'_>>) {
     let mut first = None;
     for (row, times) in rows.iter().zip(&mut slices) {
         times.sort_by(f64::total_cmp);
-        let (low, median, high) =
-            (times[SLICES / 10], times[SLICES / 2], times[SLICES * 9 / 10]);
+        let (low, median, high) = (times[SLICES / 10], times[SLICES / 2], times[SLICES * 9 / 10]);
         let base = *first.get_or_insert(median);
         println!(
             "  {:<44} {median:>10.2} µs  ×{:<7.2} (p10 {low:.2}, p90 {high:.2})",

@@ -1,0 +1,179 @@
+//! Real containers, read by the tools that people use.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use vproc_tests::skip;
+
+/// The program, as cargo built it for this test.
+const VPROCCTL: &str = env!("CARGO_BIN_EXE_vprocctl");
+
+/// What a command prints within limits; `None` where none can be set.
+fn contained(test: &str, limits: &[&str], script: &str) -> Option<String> {
+    let missing = ["free", "uptime", "ps"].into_iter().find(|tool| {
+        let found = Command::new(tool).arg("--version").stdout(Stdio::null()).status();
+        !found.is_ok_and(|status| status.success())
+    });
+    if let Some(tool) = missing {
+        skip(test, &format!("{tool} of procps is not installed"));
+        return None;
+    }
+    let output = Command::new(VPROCCTL)
+        .arg("run")
+        .args(limits)
+        .args(["--", "sh", "-c", script])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    if matches!(output.status.code(), Some(4 | 7)) {
+        skip(test, &format!("no container can be started here: {}", error.trim()));
+        return None;
+    }
+    assert!(output.status.success() && error.is_empty(), "{error}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+/// Numbers of the line that starts with `label`.
+fn row(text: &str, label: &str) -> Vec<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(label)).unwrap();
+    line.split_whitespace().map_while(|word| word.parse().ok()).collect()
+}
+
+#[test]
+fn free_shows_the_limit() {
+    let test = "free_shows_the_limit";
+    let Some(text) = contained(test, &["--memory", "64M"], "free -m; free -k") else { return };
+    let mib = row(&text, "Mem:");
+    assert_eq!(mib[0], 64, "{text}");
+    let (used, free, cache, available) = (mib[1], mib[2], mib[4], mib[5]);
+    assert!(used + free + cache <= 64 && available <= 64 && available >= free, "{text}");
+    assert!(used < 16, "a shell uses little: {text}");
+}
+
+#[test]
+fn one_cpu_is_one_cpu_everywhere() {
+    let test = "one_cpu_is_one_cpu_everywhere";
+    let script = "
+        grep -c ^processor /proc/cpuinfo
+        grep -c '^cpu[0-9]' /proc/stat
+        cat /sys/devices/system/cpu/online /sys/devices/system/cpu/possible
+        getconf _NPROCESSORS_ONLN; getconf _NPROCESSORS_CONF; nproc
+        cut -d' ' -f1 /proc/uptime";
+    let Some(text) = contained(test, &["--cpuset", "0", "--memory", "64M"], script) else { return };
+    let lines: Vec<&str> = text.lines().collect();
+    let expected = ["1", "1", "0", "0", "1", "1", "1"];
+    // The count of configured CPUs (`possible`) follows the file since glibc 2.35.
+    assert_eq!(lines[..5], expected[..5], "{text}");
+    assert_eq!(lines[6], "1", "{text}");
+    assert!(lines[7].parse::<f64>().unwrap() < 60.0, "the container's own clock: {text}");
+}
+
+#[test]
+fn a_fractional_quota_is_rounded_up() {
+    let test = "a_fractional_quota_is_rounded_up";
+    let script = "grep -c ^processor /proc/cpuinfo; cat /sys/devices/system/cpu/online";
+    let Some(text) = contained(test, &["--cpus", "0.3"], script) else { return };
+    assert_eq!(text, "1\n0\n");
+}
+
+#[test]
+fn uptime_and_ps_tell_one_time() {
+    let test = "uptime_and_ps_tell_one_time";
+    if !Path::new("/proc/self/ns/time").exists() {
+        return skip(test, "this kernel has no time namespaces");
+    }
+    let script = "sleep 1.2; uptime; cat /proc/loadavg; ps -eo etimes=,pid=,comm=";
+    let Some(text) = contained(test, &["--memory", "64M"], script) else { return };
+    let mut lines = text.lines();
+    let uptime = lines.next().unwrap();
+    assert!(uptime.contains("up 0 min"), "{uptime}");
+    let loadavg: Vec<&str> = lines.next().unwrap().split(' ').collect();
+    assert_eq!(loadavg.len(), 5);
+    for process in lines {
+        let elapsed = process.split_whitespace().next().unwrap().parse::<u64>().unwrap();
+        assert!(elapsed < 60, "{process}");
+    }
+}
+
+#[test]
+fn btime_is_the_containers_own_start() {
+    let test = "btime_is_the_containers_own_start";
+    let script = "awk '$1 == \"btime\" { print $2 }' /proc/stat; date +%s";
+    let Some(text) = contained(test, &["--memory", "64M"], script) else { return };
+    let times: Vec<u64> = text.lines().map(|line| line.parse().unwrap()).collect();
+    if Path::new("/proc/self/ns/time").exists() {
+        assert!(times[1].abs_diff(times[0]) <= 5, "{text}");
+    }
+}
+
+#[test]
+fn a_capture_of_a_container_needs_no_container() {
+    let test = "a_capture_of_a_container_needs_no_container";
+    let limits = ["--memory", "96M", "--cpus", "1"];
+    let Some(mut sandbox) = start(test, &limits) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("capture.json");
+    let pid = sandbox.child.id().to_string();
+    let init = sandbox.init(&pid);
+    let run = |arguments: &[&str]| {
+        let output = Command::new(VPROCCTL).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(&["capture", "--pid", &init, "-o", file.to_str().unwrap()]);
+    let live = run(&["render", "--pid", &init, "/proc/meminfo"]);
+    assert!(live.starts_with("MemTotal:          98304 kB\n"), "{live}");
+    // Any process of the container is shown the same view as its init.
+    let child = run(&["render", "--pid", &sandbox.command(&init), "/proc/cpuinfo"]);
+    assert_eq!(child, run(&["render", "--pid", &init, "/proc/cpuinfo"]));
+    drop(sandbox);
+    let replayed = run(&["render", "--from", file.to_str().unwrap(), "/proc/meminfo"]);
+    assert!(replayed.starts_with("MemTotal:          98304 kB\n"), "{replayed}");
+    let everything = run(&["render", "--from", file.to_str().unwrap(), "/"]);
+    assert_eq!(everything.matches("==> ").count(), 17, "{everything}");
+}
+
+struct Running {
+    child: std::process::Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn start(test: &str, limits: &[&str]) -> Option<Running> {
+    contained(test, limits, "true")?;
+    let mut command = Command::new(VPROCCTL);
+    command.arg("run").args(limits).args(["--", "sleep", "60"]).stderr(Stdio::null());
+    Some(Running { child: command.spawn().unwrap() })
+}
+
+impl Running {
+    /// The container's init: a grandchild of the process that was started.
+    fn init(&mut self, pid: &str) -> String {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let init = children(pid).iter().flat_map(|guardian| children(guardian)).next();
+            if let Some(init) = init
+                && !children(&init).is_empty()
+            {
+                return init;
+            }
+            assert!(Instant::now() < end, "the container did not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn command(&self, init: &str) -> String {
+        children(init).remove(0)
+    }
+}
+
+fn children(pid: &str) -> Vec<String> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}

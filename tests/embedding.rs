@@ -1,0 +1,345 @@
+//! Other hosts of WebAssembly render the same bytes: the very component that
+//! `vprocctl` embeds is loaded in Node and in Python, which render each capture
+//! of `fixtures/`, and captures that take a state or give an error.
+//!
+//! The hosts are the programs in `embed/`, which are examples for embedders
+//! too. What they need is installed once, below cargo's target directory.
+
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+use vproc_runtime::{Digest, Engine, Error, Options, Policy, Refusal};
+use vproc_snapshot::{Capture, Content, Entry, Readings, Setting};
+use vproc_tests::{empty, skip};
+
+/// Fewer captures of real machines prove too little.
+const FEWEST_FIXTURES: usize = 3;
+
+#[test]
+fn node_renders_the_same() {
+    let install = |directory: &Path| {
+        available(
+            Command::new("npm")
+                .args(["ci", "--ignore-scripts", "--engine-strict", "--no-audit", "--no-fund"])
+                .args(["--fetch-retries=1", "--fetch-timeout=60000"])
+                .current_dir(directory),
+        )
+    };
+    let installed = available(Command::new("node").arg("--version"))
+        .and_then(|()| installed("node", &["package.json", "package-lock.json"], install));
+    let installed = match installed {
+        Ok(directory) => directory,
+        Err(reason) => return skip("embedding: node_renders_the_same", &reason),
+    };
+    // Below the installation, because Node looks for packages in the
+    // directories above a module.
+    let directory = TempDir::new_in(installed).unwrap();
+    let directory = directory.path();
+    for script in ["transpile.mjs", "render.mjs"] {
+        fs::copy(sources("node").join(script), directory.join(script)).unwrap();
+    }
+    fs::write(directory.join("policy.wasm"), vproc_default::COMPONENT).unwrap();
+    let node = || {
+        let mut node = Command::new("node");
+        node.current_dir(directory);
+        node
+    };
+    succeed(node().args(["transpile.mjs", "policy.wasm", "policy"]));
+    renders_the_same(directory, || {
+        let mut render = node();
+        render.args(["render.mjs", "policy/policy.js"]);
+        render
+    });
+}
+
+#[test]
+fn python_renders_the_same() {
+    let install = |directory: &Path| {
+        available(Command::new("python3").args(["-m", "venv", "venv"]).current_dir(directory))?;
+        available(
+            Command::new(directory.join("venv/bin/python"))
+                .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
+                .args(["--retries=1", "--only-binary=:all:", "--requirement=requirements.txt"])
+                .current_dir(directory),
+        )
+    };
+    let installed = available(Command::new("python3").arg("--version"))
+        .and_then(|()| installed("python", &["requirements.txt"], install));
+    let installed = match installed {
+        Ok(directory) => directory,
+        Err(reason) => return skip("embedding: python_renders_the_same", &reason),
+    };
+    let directory = TempDir::new_in(&installed).unwrap();
+    let directory = directory.path();
+    fs::write(directory.join("policy.wasm"), vproc_default::COMPONENT).unwrap();
+    renders_the_same(directory, || {
+        let mut python = Command::new(installed.join("venv/bin/python"));
+        python.current_dir(directory).arg(sources("python").join("render.py")).arg("policy.wasm");
+        python
+    });
+}
+
+// ---------------------------------------------------------------- comparing
+
+/// Compares what `render` prints with what the embedded policy renders here.
+fn renders_the_same(directory: &Path, render: impl Fn() -> Command) {
+    let engine = Engine::new(Options::default()).unwrap();
+    let policy = vproc_default::load(&engine, None).unwrap();
+    for (name, captures) in cases() {
+        let mut files = Vec::new();
+        for (number, json) in captures.iter().enumerate() {
+            files.push(format!("{number}.json"));
+            fs::write(directory.join(&files[number]), json).unwrap();
+        }
+        let captures: Vec<_> =
+            captures.iter().map(|json| Capture::from_json(json).unwrap()).collect();
+        let paths = paths(&policy, &captures[0], &name);
+        let found = succeed(render().arg(files.join(",")).args(&paths)).stdout;
+        let found: Map<String, Value> = serde_json::from_slice(&found).unwrap();
+        let expected = rendered(&policy, &captures, &paths);
+        assert!(found.keys().eq(expected.keys()), "{name}: {:?}", found.keys());
+        for (path, expected) in expected {
+            assert_eq!(found[&path], expected, "{name}: {path}");
+        }
+    }
+}
+
+/// Captures in JSON, and what they are called: each fixture by itself, and the
+/// first of them followed by what became of it.
+fn cases() -> Vec<(String, Vec<String>)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+    let mut files: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= FEWEST_FIXTURES, "only {} captures in fixtures/", files.len());
+    let mut cases: Vec<_> = files
+        .iter()
+        .map(|file| (file.display().to_string(), vec![fs::read_to_string(file).unwrap()]))
+        .collect();
+    let first = cases[0].1[0].clone();
+    for (name, change) in CHANGES {
+        let mut capture = Capture::from_json(&first).unwrap();
+        change(&mut capture);
+        cases.push((format!("then {name}"), vec![first.clone(), capture.to_json().unwrap()]));
+    }
+    cases
+}
+
+type Change = fn(&mut Capture);
+
+/// What captures of real machines lack: a past, errors of each kind, and
+/// values that a host may get wrong on the way.
+const CHANGES: &[(&str, Change)] = &[
+    ("a busy minute", |capture| {
+        capture.readings.now += 60_000_000_000;
+        contents(capture).for_each(|content| {
+            if let Content::Tasks(tasks) = content {
+                tasks.running += 3;
+            }
+        });
+    }),
+    // The first integer that a double cannot hold.
+    ("a late clock", |capture| capture.readings.now = (1 << 53) + 1),
+    ("levels that do not match", |capture| {
+        for (level, record) in (0..).zip(&mut capture.readings.records) {
+            record.found.iter_mut().for_each(|reading| reading.level += level);
+        }
+    }),
+    ("nothing readable", |capture| {
+        contents(capture).for_each(|content| *content = Content::Absent(13));
+    }),
+    ("bytes for text", |capture| {
+        texts(capture).for_each(|content| *content = Content::Bytes(vec![0xff, 0, b'"', b'\n']));
+    }),
+    ("nonsense for text", |capture| {
+        let nonsense = Content::Text("\"now\": 1 \\ é\u{1f980}\0".into());
+        texts(capture).for_each(|content| content.clone_from(&nonsense));
+    }),
+    ("a denied path", |capture| set(capture, "/proc/meminfo", "deny")),
+    ("an unknown knob", |capture| set(capture, "no-such-knob", "\"é\\")),
+];
+
+fn contents(capture: &mut Capture) -> impl Iterator<Item = &mut Content> {
+    let records = capture.readings.records.iter_mut();
+    records.flat_map(|record| &mut record.found).map(|reading| &mut reading.content)
+}
+
+fn texts(capture: &mut Capture) -> impl Iterator<Item = &mut Content> {
+    contents(capture).filter(|content| matches!(content, Content::Text(_)))
+}
+
+fn set(capture: &mut Capture, knob: &str, value: &str) {
+    let settings = &mut capture.readings.environment.settings;
+    settings.push(Setting { knob: knob.into(), value: value.into() });
+}
+
+/// Every path that can be rendered from the capture, and one that no policy
+/// serves.
+fn paths(policy: &Policy, capture: &Capture, name: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for entry in policy.declare(&capture.readings.environment).unwrap().entries {
+        match capture.readings.snapshot(&entry, None) {
+            Ok(_) => paths.push(entry.path),
+            Err(missing) => eprintln!("{name}: left out: {missing}"),
+        }
+    }
+    assert!(!paths.is_empty(), "nothing can be rendered from {name}");
+    paths.push("/proc/not-served".into());
+    paths
+}
+
+/// What is rendered from the last capture, with the history of the others: a
+/// member for each path, or a single error.
+fn rendered(policy: &Policy, captures: &[Capture], paths: &[String]) -> Map<String, Value> {
+    let mut states = HashMap::new();
+    let mut answer = Map::new();
+    for Capture { readings, .. } in captures {
+        answer = match policy.declare(&readings.environment) {
+            Ok(manifest) => paths
+                .iter()
+                .map(|path| {
+                    let state = states.entry(path).or_default();
+                    (path.clone(), render(policy, manifest.entry(path), path, readings, state))
+                })
+                .collect(),
+            Err(error) => Map::from_iter([("error".into(), refused(error))]),
+        };
+    }
+    answer
+}
+
+fn render(
+    policy: &Policy,
+    entry: Option<&Entry>,
+    path: &str,
+    readings: &Readings,
+    state: &mut Option<Vec<u8>>,
+) -> Value {
+    let snapshot = match entry {
+        Some(entry) => readings.snapshot(entry, state.as_deref()).unwrap(),
+        None => empty(&readings.environment),
+    };
+    match policy.render(path, &snapshot) {
+        Ok(rendered) => {
+            *state = rendered.state;
+            let mut answer = serde_json::to_value(Content::from(rendered.body)).unwrap();
+            if let Some(state) = state {
+                let bytes = serde_json::to_value(Content::Bytes(state.clone())).unwrap();
+                answer["state"] = bytes["base64"].clone();
+            }
+            answer
+        }
+        Err(error) => json!({ "error": refused(error) }),
+    }
+}
+
+/// An error of the contract as JSON; any other error fails the test.
+fn refused(error: Error) -> Value {
+    let Error::Refused(refusal) = error else { panic!("{error}") };
+    match refusal {
+        Refusal::UnsupportedPath => json!({ "tag": "unsupported-path" }),
+        Refusal::Denied => json!({ "tag": "denied" }),
+        Refusal::MissingInput(key) => json!({ "tag": "missing-input", "val": key }),
+        Refusal::MalformedInput { key, line, reason } => {
+            json!({ "tag": "malformed-input", "val": { "key": key, "line": line, "reason": reason } })
+        }
+        Refusal::RejectedSetting { knob, reason } => {
+            json!({ "tag": "rejected-setting", "val": { "knob": knob, "reason": reason } })
+        }
+    }
+}
+
+// --------------------------------------------------------------- installing
+
+fn sources(host: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("embed").join(host)
+}
+
+/// The directory in which `install` ran beside a copy of these files. It runs
+/// again when one of them changed. An error says why the host cannot be had.
+fn installed(
+    host: &str,
+    files: &[&str],
+    install: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
+    let name = format!("embed-{host}");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
+    let lock = File::create(directory.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let read = |file: &&str| fs::read(sources(host).join(file)).unwrap();
+    let wanted = Digest::of(&files.iter().flat_map(read).collect::<Vec<_>>()).to_string();
+    let stamp = directory.join("installed");
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(directory);
+    }
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => panic!("{name}: {error}"),
+        _ => fs::create_dir(&directory).unwrap(),
+    }
+    for file in files {
+        fs::copy(sources(host).join(file), directory.join(file)).unwrap();
+    }
+    install(&directory)?;
+    fs::write(stamp, wanted).unwrap();
+    Ok(directory)
+}
+
+/// What npm, pip and venv say where a package, or what it takes to get it,
+/// cannot be had on this machine. Any other failure of theirs is one of ours.
+const UNAVAILABLE: &[&str] = &[
+    // No network.
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "EHOSTUNREACH",
+    "ENETUNREACH",
+    "ENOTFOUND",
+    "ERR_SOCKET_TIMEOUT",
+    "ETIMEDOUT",
+    "ConnectTimeoutError",
+    "NewConnectionError",
+    "ProxyError",
+    "ReadTimeoutError",
+    // The registry does not have it.
+    "E404",
+    "ETARGET",
+    "No matching distribution found",
+    // Too old a Node; a Python that was packaged without venv.
+    "EBADENGINE",
+    "ensurepip is not available",
+];
+
+/// Runs a step of an installation. An error says why it cannot work here.
+fn available(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().display().to_string();
+    let output = match command.output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(format!("there is no {program}"));
+        }
+        output => output.unwrap(),
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let telling = |line: &&str| UNAVAILABLE.iter().any(|sign| line.contains(sign));
+    match said.lines().rev().find(telling) {
+        Some(line) => Err(format!("{program} says: {}", line.trim())),
+        None => panic!("{command:?}: {}\n{said}", output.status),
+    }
+}
+
+fn succeed(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+    output
+}

@@ -160,3 +160,76 @@ pub(super) fn write(path: &Path, value: &str) -> Result<(), Error> {
         errno: errno(&error),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use tempfile::TempDir;
+
+    fn parent(available: &str, passed_on: &str) -> TempDir {
+        let parent = TempDir::new().unwrap();
+        fs::write(parent.path().join("cgroup.controllers"), available).unwrap();
+        fs::write(parent.path().join("cgroup.subtree_control"), passed_on).unwrap();
+        parent
+    }
+
+    fn group(version: CgroupVersion, files: &[&str]) -> (TempDir, Group) {
+        let directory = TempDir::new().unwrap();
+        for file in files {
+            fs::write(directory.path().join(file), "").unwrap();
+        }
+        let controllers = ["cpu", "cpuset", "memory", "pids"].map(str::to_owned).to_vec();
+        let group = Group { path: directory.path().to_owned(), version, controllers };
+        (directory, group)
+    }
+
+    fn all() -> Limits {
+        Limits {
+            memory: Some(Size::Bytes(8192)),
+            swap: Some(Size::Bytes(4096)),
+            cpus: "1.5".parse().ok(),
+            cpuset: Some("0-1".to_owned()),
+            pids: Some(9),
+        }
+    }
+
+    #[test]
+    fn only_what_files_need_is_passed_on() {
+        let parent = parent("cpu io hugetlb rdma\n", "cpu\n");
+        assert_eq!(delegate(parent.path(), &Limits::default()).unwrap(), ["cpu", "io"]);
+    }
+
+    #[test]
+    fn a_refusal_counts_where_a_limit_needs_the_controller() {
+        let parent = parent("memory pids\n", "pids\n");
+        let control = parent.path().join("cgroup.subtree_control");
+        fs::remove_file(&control).unwrap();
+        std::os::unix::fs::symlink("/proc/version", &control).unwrap();
+        let passed_on = delegate(parent.path(), &Limits::default()).unwrap();
+        assert!(!passed_on.contains(&"memory".to_owned()));
+        let refused = delegate(parent.path(), &all());
+        assert!(matches!(refused, Err(Error::Delegate { controller: "memory", .. })));
+    }
+
+    #[test]
+    fn limits_in_v2() {
+        let files = ["memory.max", "memory.swap.max", "cpu.max", "cpuset.cpus", "pids.max"];
+        let (directory, group) = group(CgroupVersion::V2, &files);
+        set(&[group], &all()).unwrap();
+        let values = files.map(|file| fs::read_to_string(directory.path().join(file)).unwrap());
+        assert_eq!(values, ["8192", "4096", "150000 100000", "0-1", "9"]);
+    }
+
+    #[test]
+    fn limits_without_their_files_are_errors() {
+        let (_directory, group) = group(CgroupVersion::V2, &["memory.max"]);
+        let swap = set(std::slice::from_ref(&group), &all());
+        assert!(matches!(swap, Err(Error::NoSwapAccounting(_))), "{swap:?}");
+        let none = set(&[], &all());
+        assert!(matches!(none, Err(Error::NoController { controller: "memory", .. })), "{none:?}");
+        let cpuset = Limits { cpuset: Some(" ".into()), ..Limits::default() };
+        assert!(matches!(set(&[group], &cpuset), Err(Error::NoCpus)));
+    }
+}

@@ -29,9 +29,7 @@ pub enum Error {
     #[error("the parent group `{0}` must be an absolute path without `..`, as in /proc/PID/cgroup")]
     Parent(PathBuf),
     /// A limit is wanted, and no hierarchy has the controller for it.
-    #[error(
-        "cannot limit {limit}: no mounted cgroup hierarchy passes on the {controller} controller"
-    )]
+    #[error("cannot limit {limit}: no mounted cgroup hierarchy offers the {controller} controller")]
     NoController {
         /// The limit.
         limit: &'static str,

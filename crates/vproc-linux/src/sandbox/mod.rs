@@ -228,15 +228,20 @@ fn fork_guardian(mut groups: Groups, argv: &Argv) -> Result<(Leash, OwnedFd), Er
     }
 }
 
+/// Waits until the init is ready. It may say so before the guardian, which
+/// has forked it, tells its pid.
 fn await_init(leash: &Leash) -> Result<(HostPid, bool), Error> {
-    let mut forked = None;
+    let (mut forked, mut ready) = (None, false);
     loop {
-        match (leash.next_report()?, forked) {
-            (Some(Report::Forked { init, own_clock }), _) => {
+        match leash.next_report()? {
+            Some(Report::Forked { init, own_clock }) => {
                 forked = u32::try_from(init).ok().and_then(HostPid::new).zip(Some(own_clock));
             }
-            (Some(Report::Ready), Some(forked)) => return Ok(forked),
-            (other, _) => return Err(failure(other, &leash.groups, &[])),
+            Some(Report::Ready) => ready = true,
+            other => return Err(failure(other, &leash.groups, &[])),
+        }
+        if let (true, Some(forked)) = (ready, forked) {
+            return Ok(forked);
         }
     }
 }

@@ -345,14 +345,74 @@ fn without_root_one_sees_oneself_and_is_told_what_is_missing() {
     };
     assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
     assert!(own.stdout.starts_with(b"MemTotal:"));
-    // A process of root's: its namespaces are closed.
-    let mut other = Command::new("sleep").arg("30").spawn().unwrap();
-    let pid = other.id().to_string();
-    let output = as_nobody(&["render", "--pid", &pid, "/proc/meminfo"]).unwrap();
-    other.kill().unwrap();
-    other.wait().unwrap();
-    assert_failure(failure(output), 4, &[&pid, "ermission", "root"]);
+    // Every process of the same pid namespace can be looked at.
+    let first = as_nobody(&["render", "--pid", "1", "/proc/meminfo"]).unwrap();
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    // Root's containers are closed: who is init in there, only root can ask.
+    let mut other = Container::start();
+    let output = as_nobody(&["render", "--pid", &other.pid(), "/proc/meminfo"]).unwrap();
+    assert_failure(failure(output), 4, &[&other.pid(), "ermission", "root"]);
     let run = as_nobody(&["run", "--memory", "64M", "--", "true"]).unwrap();
     assert_failure(failure(run), 4, &["cannot run the command", "run as root"]);
     assert!(as_nobody(&["doctor"]).unwrap().status.success());
+}
+
+/// A process in a pid namespace of its own.
+struct Container(std::process::Child);
+
+impl Container {
+    fn start() -> Self {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork", "--kill-child", "sleep", "60"]);
+        Container(unshare.spawn().unwrap())
+    }
+
+    /// The process in the namespace.
+    fn pid(&mut self) -> String {
+        let unshare = self.0.id();
+        let path = format!("/proc/{unshare}/task/{unshare}/children");
+        loop {
+            let children = std::fs::read_to_string(&path).unwrap();
+            if let Some(child) = children.split_whitespace().next() {
+                return child.to_owned();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs a script in a mount namespace of its own, where it may unmount.
+fn unmounting(test: &str, script: &str) -> Option<Output> {
+    let probe = Command::new("unshare").args(["--mount", "true"]).output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        skip(test, "only root can unmount, in a mount namespace of its own");
+        return None;
+    }
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "sh", "-c", script, "sh", VPROCCTL]);
+    Some(unshare.output().unwrap())
+}
+
+#[test]
+fn cgroups_that_are_not_mounted_are_code_7() {
+    let test = "cgroups_that_are_not_mounted_are_code_7";
+    let without = |arguments: &str| {
+        unmounting(test, &format!("umount -R /sys/fs/cgroup && exec \"$1\" {arguments}"))
+    };
+    let Some(render) = without("render --pid self /proc/meminfo") else { return };
+    let parts = ["cannot render /proc/meminfo: it needs cgroup", "memory", "mounted"];
+    assert_failure(failure(render), 7, &parts);
+    let run = without("run --memory 64M -- true").unwrap();
+    assert_failure(failure(run), 7, &["no cgroup hierarchy is mounted: mount one, such as"]);
+    // The machine can still be examined, and what needs no cgroup be seen.
+    assert!(without("doctor").unwrap().status.success());
+    let max = without("render --pid self /sys/devices/system/cpu/kernel_max").unwrap();
+    assert!(max.status.success() && !max.stdout.is_empty());
 }

@@ -13,9 +13,8 @@ Exit codes:
   3  no such process, or it ended meanwhile
   4  permission is missing
   5  the policy does not serve a path, or denies it
-  6  the policy failed: not a policy, trapped, timed out, malformed answer,
-     or an input that it needs is missing
-  7  the host lacks something: cgroups, namespaces, a controller
+  6  the policy failed: not a policy, trapped, timed out, malformed answer
+  7  the host lacks something: a cgroup mount, a controller, a namespace
 `vprocctl run` exits with CMD's code; 126 if CMD cannot be executed, 127 if it
 is not found, 128+N if signal N ended it; its own failures are those above.";
 
@@ -64,7 +63,7 @@ impl Failure {
                     (Exit::Usage, "`vprocctl ls --knobs` lists the knobs")
                 }
                 Refusal::MissingInput(_) => {
-                    (Exit::Policy, "`vprocctl doctor` tells what this machine lacks")
+                    (Exit::Host, "`vprocctl doctor` tells what this machine lacks")
                 }
                 Refusal::MalformedInput { .. } => (Exit::Policy, "`vprocctl capture` records it"),
             },
@@ -95,7 +94,7 @@ impl Failure {
 }
 
 /// An I/O error in words, without the number.
-fn words(error: &std::io::Error) -> String {
+pub(crate) fn words(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((words, _)) => words.to_owned(),

@@ -1,13 +1,14 @@
 //! `vprocctl render`: prints what a process should see.
 
-use crate::failure::{EXIT_CODES, Exit, Failure};
+use crate::failure::{EXIT_CODES, Exit, Failure, words};
 use crate::policy::Loaded;
 use crate::{output, policy, subject};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vproc_linux::Host;
-use vproc_snapshot::{Capture, Entry, Manifest, Readings};
+use vproc_runtime::{Error, Refusal};
+use vproc_snapshot::{Capture, Content, Entry, Manifest, Readings, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -147,6 +148,34 @@ pub(crate) fn text(
     })?;
     match loaded.policy.render(&entry.path, &snapshot) {
         Ok(rendered) => Ok(rendered.body),
+        Err(Error::Refused(Refusal::MissingInput(key))) => Err(missing(entry, &key, readings)),
         Err(error) => Err(loaded.failure(&entry.path, &error)),
     }
+}
+
+/// The failure for an input without which a policy can say nothing: what it
+/// is, and why it could not be read.
+fn missing(entry: &Entry, key: &str, readings: &Readings) -> Failure {
+    let source = entry.needs.iter().find(|need| need.key == key).map(|need| &need.source);
+    let found = readings.records.iter().filter(|record| Some(&record.source) == source);
+    let errno = found.flat_map(|record| &record.found).find_map(|reading| match reading.content {
+        Content::Absent(errno) => i32::try_from(errno).ok(),
+        _ => None,
+    });
+    let reason = match errno {
+        Some(errno) => words(&std::io::Error::from_raw_os_error(errno)),
+        None => "it is not there".to_owned(),
+    };
+    let remedy = match source {
+        Some(Source::Cgroup { controller, .. }) if !controller.is_empty() => {
+            format!("is the cgroup hierarchy of `{controller}` mounted and readable here?")
+        }
+        Some(Source::Cgroup { .. } | Source::Tasks) => {
+            "are the process's cgroups mounted and readable here?".to_owned()
+        }
+        _ => "`vprocctl doctor` tells what this machine lacks".to_owned(),
+    };
+    let source = source.map_or_else(|| key.to_owned(), Source::to_string);
+    let message = format!("cannot render {}: it needs {source}: {reason}; {remedy}", entry.path);
+    Failure::new(Exit::Host, message)
 }

@@ -4,6 +4,7 @@ use crate::content::Scratch;
 use crate::hierarchy::Hierarchies;
 use crate::process::Process;
 use crate::pseudofs::PseudoFs;
+use crate::stat::status_numbers;
 use crate::{Error, HostPid, Identity, Membership, PidNamespace, init_pid};
 use rustix::io::Errno;
 use vproc_snapshot::CgroupVersion;
@@ -34,14 +35,14 @@ impl Subject {
         identity: Identity,
     ) -> Result<Self, Error> {
         let asking = Process::open(procfs, reader)?;
-        let namespace = asking.pid_namespace(procfs)?;
+        let mut scratch = Scratch::default();
+        let namespace = pid_namespace(procfs, &mut scratch, &asking)?;
         let in_own_namespace = namespace.inode() == own_namespace;
         let init = if in_own_namespace {
             Process::open(procfs, HostPid::INIT)?
         } else {
             container_init(procfs, &asking, &namespace)?
         };
-        let mut scratch = Scratch::default();
         let (process, init) = match identity {
             Identity::Init if !in_own_namespace => (init, None),
             Identity::Init | Identity::Reader => (asking, Some(init)),
@@ -112,6 +113,26 @@ impl Subject {
     ) -> Result<Membership, Error> {
         read_membership(procfs, scratch, &self.process)
     }
+}
+
+/// The reader's pid namespace. Its link is closed to whoever may not trace the
+/// reader, even to a root that lacks one of the reader's capabilities. The
+/// reader's numbers are not: with a single one, the namespace is our own.
+fn pid_namespace(
+    procfs: &PseudoFs,
+    scratch: &mut Scratch,
+    reader: &Process,
+) -> Result<PidNamespace, Error> {
+    let closed = match reader.pid_namespace(procfs) {
+        Err(closed @ Error::Permission { .. }) => closed,
+        found => return found,
+    };
+    let status = reader.read(procfs, scratch, "status")?;
+    if status_numbers(status, "NSpid:").len() != 1 {
+        return Err(closed);
+    }
+    reader.check()?;
+    Process::open(procfs, HostPid::current())?.pid_namespace(procfs)
 }
 
 /// Process 1 of a pid namespace. The kernel kills every process of a pid

@@ -11,6 +11,8 @@ mod callers;
 mod commands;
 #[path = "sandbox/groups.rs"]
 mod groups;
+#[path = "sandbox/terminals.rs"]
+mod terminals;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -24,7 +26,8 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let tests: Vec<Test> = [commands::TESTS, groups::TESTS, callers::TESTS].concat();
+    let tests: Vec<Test> =
+        [commands::TESTS, groups::TESTS, callers::TESTS, terminals::TESTS].concat();
     if arguments.iter().any(|argument| argument == "--list") {
         for (name, _) in tests {
             println!("{name}: test");

@@ -17,7 +17,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("callers::sigint_is_the_commands", sigint_is_the_commands),
 ];
 
-const ROLE: &str = "VPROC_TEST_CALLER_OF";
+/// Names the variable that makes this program a caller.
+pub(crate) const ROLE: &str = "VPROC_TEST_CALLER_OF";
 
 /// Is a caller, if the environment says so: runs a script in a sandbox.
 pub(crate) fn play_role() -> Option<ExitCode> {

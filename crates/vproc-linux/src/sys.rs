@@ -1,4 +1,5 @@
-//! What no safe wrapper offers. All unsafe code of the crate.
+//! What no safe wrapper offers. All unsafe code of the crate but that of the
+//! sandbox, which has its own.
 #![allow(unsafe_code)]
 
 use rustix::fd::{AsRawFd, BorrowedFd};

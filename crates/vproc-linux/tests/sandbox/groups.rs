@@ -4,7 +4,7 @@ use crate::{Test, eventually};
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Stdio, id};
 use std::sync::OnceLock;
 use vproc_linux::sandbox::{Error, Groups, Limits, Sandbox, Size, Spec};
 use vproc_snapshot::CgroupVersion;
@@ -96,7 +96,7 @@ fn limits_are_set() {
 fn limits_that_are_not_wanted_are_left_alone() {
     let groups = create(&Limits::default());
     let plain = groups.list().iter().map(|group| {
-        let path = group.path.with_file_name("vproc-test-plain");
+        let path = group.path.with_file_name(format!("vproc-test-plain-{}", id()));
         fs::create_dir(&path).unwrap();
         path
     });
@@ -139,7 +139,7 @@ fn a_refused_limit_names_file_and_reason() {
     let error = Groups::create(Path::new("/"), &limits).unwrap_err().to_string();
     assert!(error.contains("`999`") && error.contains("cpuset.cpus"), "{error}");
     assert!(error.contains("os error"), "{error}");
-    assert!(groups_of(std::process::id()).is_empty());
+    assert!(groups_of(id()).is_empty());
 }
 
 fn a_parent_may_be_named() {
@@ -185,8 +185,9 @@ fn what_is_not_ours_or_alive_stays() {
     let beside = |name: &str| own.list()[0].path.with_file_name(name);
     let sleeper = Sleeper::start();
     let living = beside(&format!("vproc-run-{}-000000", sleeper.0.id()));
-    let foreign = beside("vproc-test-foreign");
-    let stale = beside("vproc-run-4194305-000000");
+    let foreign = beside(&format!("vproc-test-foreign-{}", id()));
+    // More than any process id can be: PID_MAX_LIMIT is 4194304.
+    let stale = beside(&format!("vproc-run-{}-000000", 4_194_304 + id()));
     for path in [&living, &foreign, &stale] {
         fs::create_dir(path).unwrap();
     }

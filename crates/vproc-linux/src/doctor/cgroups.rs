@@ -119,11 +119,31 @@ fn swap(machine: &Machine) -> Check {
     let v2 = probe(machine, CgroupVersion::V2, "memory.swap.max");
     match v1.map(|_| "memory.memsw.*").or(v2.map(|_| "memory.swap.*")) {
         Some(files) => Check::ok(name, format!("{files}; {host}")),
-        None if host.contains(" no ") => Check::ok(name, format!("not found; {host}")),
+        None if swaps.lines().count() <= 1 => Check::ok(name, format!("not found; {host}")),
+        None if is_unseen_in_v2(machine) && !boot_options().contains("swapaccount=0") => {
+            Check::ok(name, format!("{UNSEEN}, on by default; {host}"))
+        }
         None => Check::missing(name, format!("no group has swap files; {host}"))
             .costs("meminfo and swaps show no swap, and `run --swap` is refused")
             .remedy("boot with swapaccount=1 (needs CONFIG_SWAP)"),
     }
+}
+
+const UNSEEN: &str = "there is no group to look at";
+
+/// Whether v2 has the memory controller, but no group that it shows in: the
+/// root has none of its limits.
+fn is_unseen_in_v2(machine: &Machine) -> bool {
+    let tops = machine.hierarchies.all().iter().filter(|one| one.version() == CgroupVersion::V2);
+    let has_memory = tops.filter_map(|one| one.mount_points().next()).any(|top| {
+        let controllers = read(&top.join("cgroup.controllers")).unwrap_or_default();
+        controllers.split(' ').any(|name| name == "memory")
+    });
+    has_memory && probe(machine, CgroupVersion::V2, "memory.max").is_none()
+}
+
+fn boot_options() -> String {
+    read(Path::new("/proc/cmdline")).unwrap_or_default()
 }
 
 fn zswap(machine: &Machine) -> Check {
@@ -134,9 +154,12 @@ fn zswap(machine: &Machine) -> Check {
         Ok(_) if probe(machine, CgroupVersion::V2, "memory.zswap.current").is_some() => {
             Check::ok(name, "on, and counted for each group")
         }
+        Ok(_) if is_unseen_in_v2(machine) && machine.has_kernel(5, 19) => {
+            Check::ok(name, format!("on; {UNSEEN}, counted by default"))
+        }
         Ok(_) => Check::limited(name, "on, but not counted for each group")
             .costs("Zswap and Zswapped in meminfo are 0")
-            .remedy("cgroup v2 with the memory controller, Linux 5.19"),
+            .remedy("cgroup v2 with the memory controller, and Linux 5.19 or newer"),
     }
 }
 
@@ -185,5 +208,5 @@ fn nice_time(machine: &Machine) -> Check {
     }
     Check::limited(name, "no nice_usec in any v2 cpu.stat")
         .costs("stat shows the CPU time of niced processes as user time")
-        .remedy("a v2 hierarchy, Linux 6.13")
+        .remedy("a v2 hierarchy, and Linux 6.12 or newer")
 }

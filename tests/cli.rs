@@ -416,3 +416,46 @@ fn cgroups_that_are_not_mounted_are_code_7() {
     let max = without("render --pid self /sys/devices/system/cpu/kernel_max").unwrap();
     assert!(max.status.success() && !max.stdout.is_empty());
 }
+
+/// A memory group that only root may enter, with a process in it.
+struct Closed {
+    group: PathBuf,
+    process: std::process::Child,
+}
+
+impl Closed {
+    fn start() -> Option<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let roots = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"];
+        let root = roots.iter().map(Path::new).find(|root| root.join("cgroup.procs").exists())?;
+        let group = root.join(format!("vproc-closed-{}", std::process::id()));
+        std::fs::DirBuilder::new().mode(0o700).create(&group).ok()?;
+        let process = Command::new("sleep").arg("60").spawn().unwrap();
+        let closed = Closed { group, process };
+        std::fs::write(closed.group.join("cgroup.procs"), closed.process.id().to_string()).ok()?;
+        Some(closed)
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir(&self.group);
+    }
+}
+
+#[test]
+fn a_group_that_cannot_be_read_is_named() {
+    let test = "a_group_that_cannot_be_read_is_named";
+    let Some(closed) = Closed::start() else {
+        return skip(test, "no memory group can be made here");
+    };
+    let pid = closed.process.id().to_string();
+    let Some(output) = as_nobody(&["render", "--pid", &pid, "/proc/meminfo"]) else {
+        return skip(test, "only root can become another user");
+    };
+    let parts = ["/proc/meminfo", "memory.", "Permission denied", "hierarchy of `memory`"];
+    assert_failure(failure(output), 7, &parts);
+    assert!(printed(&["render", "--pid", &pid, "/proc/meminfo"]).starts_with("MemTotal:"));
+}

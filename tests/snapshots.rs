@@ -1,6 +1,9 @@
 //! Every file of every fixture, as a container reads it. `INSTA_UPDATE=always`
 //! accepts a change; look at the difference before.
 
+#[path = "../crates/vproc-core/tests/support/readers.rs"]
+mod readers;
+
 use std::path::PathBuf;
 use vproc_runtime::{Engine, Options, Policy};
 use vproc_snapshot::{Capture, Readings};
@@ -42,6 +45,26 @@ fn every_file_of_every_fixture() {
         }
     }
     assert!(files >= 50, "only {files} files in all fixtures");
+}
+
+#[test]
+fn an_independent_parser_reads_every_file() {
+    let engine = Engine::new(Options::default()).unwrap();
+    let policy = vproc_default::load(&engine, None).unwrap();
+    let mut read = 0;
+    for (name, capture) in captures() {
+        for (path, text) in render(&policy, &capture.readings) {
+            let Some(reads) = readers::reader(&path) else { continue };
+            // It knows the cpuinfo of a single architecture.
+            if path == "/proc/cpuinfo" && capture.readings.environment.machine != "x86_64" {
+                continue;
+            }
+            let text = text.unwrap();
+            assert!(reads(&text), "procfs-core cannot read {path} of {name}:\n{text}");
+            read += 1;
+        }
+    }
+    assert!(read >= 50, "only {read} files were read");
 }
 
 #[test]

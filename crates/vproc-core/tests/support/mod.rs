@@ -11,6 +11,7 @@ pub mod invariants;
 pub mod machine;
 pub mod oracle;
 pub mod parse;
+pub mod readers;
 
 use std::collections::BTreeMap;
 use vproc_core::contract::{CgroupVersion, Content, Process, Scope, Source, TaskCounts};

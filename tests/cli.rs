@@ -1,6 +1,8 @@
 //! `vprocctl` as a person and a script meet it: what it prints, where, and
 //! with which exit code.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use vproc_snapshot::Capture;

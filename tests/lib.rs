@@ -1,5 +1,7 @@
 //! What the tests that cross crates share.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 use std::path::Path;
 use vproc_core::contract as core;
 use vproc_snapshot::{Capture, Content, Environment, Setting, Snapshot};

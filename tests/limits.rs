@@ -1,6 +1,8 @@
 //! A policy may be a stranger's. Whatever it does, the host gets an answer
 //! that names what the policy did, in bounded time and memory.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 use std::time::{Duration, Instant};
 use vproc_runtime::{Allocation, Engine, Error, Limits, Options, Policy, Refusal, Rendered};
 use vproc_tests::{HOSTILE, empty, environment};

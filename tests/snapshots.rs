@@ -1,6 +1,8 @@
 //! Every file of every fixture, as a container reads it. `INSTA_UPDATE=always`
 //! accepts a change; look at the difference before.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 #[path = "../crates/vproc-core/tests/support/readers.rs"]
 mod readers;
 

@@ -4,6 +4,8 @@
 //! whose speed drifts slows all of them alike. Shown is the median slice of
 //! each, and its ratio to the first line of its table.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 use std::hint::black_box;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

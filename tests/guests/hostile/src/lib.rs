@@ -16,8 +16,18 @@ export!(Hostile);
 
 /// What `render` can do.
 const MISDEEDS: &[&str] = &[
-    "/honest", "/loop", "/allocate", "/grow", "/huge", "/trap", "/overflow-stack", "/state",
-    "/write-stderr", "/read-clock", "/remember", "/bytes",
+    "/honest",
+    "/loop",
+    "/allocate",
+    "/grow",
+    "/huge",
+    "/trap",
+    "/overflow-stack",
+    "/state",
+    "/write-stderr",
+    "/read-clock",
+    "/remember",
+    "/bytes",
 ];
 
 impl Guest for Hostile {
@@ -37,9 +47,7 @@ impl Guest for Hostile {
                     needs: vec![need("/proc/stat"), need("/proc/stat")],
                     ..entry("/keys")
                 }),
-                ("ask", path) => {
-                    entries.push(Entry { needs: vec![need(path)], ..entry("/asked") })
-                }
+                ("ask", path) => entries.push(Entry { needs: vec![need(path)], ..entry("/asked") }),
                 _ => {
                     let reason = "no such knob".into();
                     return Err(Error::RejectedSetting(Rejected { knob, reason }));
@@ -113,5 +121,5 @@ fn unreachable() -> ! {
 
 #[allow(unconditional_recursion)]
 fn recurse(depth: u64) -> u64 {
-    std::hint::black_box(recurse(depth + 1)) + 1
+    std::hint::black_box(recurse(depth + 1)) + depth
 }

@@ -6,8 +6,10 @@ use vproc_build::{component, script};
 fn main() {
     script(|| {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let hostile = component(&workspace, "hostile", &["tests/guests/hostile"])?;
-        println!("cargo::rustc-env=HOSTILE={}", hostile.display());
+        for (guest, variable) in [("hostile", "HOSTILE"), ("greedy", "GREEDY")] {
+            let wasm = component(&workspace, guest, &[&format!("tests/guests/{guest}")])?;
+            println!("cargo::rustc-env={variable}={}", wasm.display());
+        }
         Ok(())
     });
 }

@@ -9,6 +9,9 @@ use vproc_snapshot::{Capture, Content, Environment, Setting, Snapshot};
 /// A policy that breaks every rule, on demand: `guests/hostile`.
 pub static HOSTILE: &[u8] = include_bytes!(env!("HOSTILE"));
 
+/// A policy whose table is larger than any policy needs: `guests/greedy`.
+pub static GREEDY: &[u8] = include_bytes!(env!("GREEDY"));
+
 /// An environment with these settings.
 pub fn environment(settings: &[(&str, &str)]) -> Environment {
     Environment {

@@ -21,6 +21,7 @@ const MISDEEDS: &[&str] = &[
     "/allocate",
     "/grow",
     "/huge",
+    "/lie",
     "/trap",
     "/overflow-stack",
     "/state",
@@ -68,6 +69,8 @@ impl Guest for Hostile {
             // All at once, and without touching it.
             "/grow" => Ok(text(core::arch::wasm32::memory_grow(0, 1 << 14).to_string())),
             "/huge" => Ok(text("x".repeat(40 << 20))),
+            // SAFETY: none. The instance ends before the text could be freed.
+            "/lie" => Ok(text(unsafe { String::from_raw_parts(8 as *mut u8, 1 << 30, 1 << 30) })),
             "/trap" => unreachable(),
             "/overflow-stack" => Ok(text(recurse(1).to_string())),
             "/state" => Ok(Rendered { state: Some(vec![0; 2 << 20]), ..text("state\n".into()) }),

@@ -135,6 +135,55 @@ fn a_capture_of_a_container_needs_no_container() {
     assert_eq!(everything.matches("==> ").count(), 17, "{everything}");
 }
 
+/// What `top` computes from two reads by two processes, beside what the kernel
+/// counts for the only process that is busy.
+#[test]
+fn two_reads_show_the_load_between_them() {
+    let test = "two_reads_show_the_load_between_them";
+    for (limits, script) in [
+        (&["--cpuset", "0"][..], "while :; do :; done"),
+        (&["--cpuset", "0", "--cpus", "0.4"], "while :; do :; done"),
+        (&["--cpus", "1"], "exec dd if=/dev/zero of=/dev/null bs=64k"),
+    ] {
+        let Some(mut sandbox) = start_command(test, limits, &["sh", "-c", script]) else { return };
+        let init = sandbox.init(&sandbox.child.id().to_string());
+        let command = sandbox.command(&init);
+        std::thread::sleep(Duration::from_millis(300));
+        let (before, spent_before, start) = (cpu_line(&init), spent(&command), Instant::now());
+        std::thread::sleep(Duration::from_secs(2));
+        let (after, spent_after, wall) = (cpu_line(&init), spent(&command), start.elapsed());
+        let delta: Vec<u64> = after
+            .iter()
+            .zip(&before)
+            .map(|(after, before)| after.checked_sub(*before).expect("no counter falls"))
+            .collect();
+        // user, nice, system, idle: the rest is 0 in a container.
+        let busy = (delta[0] + delta[1] + delta[2]) as f64;
+        let total = busy + delta[3] as f64;
+        let shown = 100.0 * busy / total;
+        let driven = (spent_after - spent_before) as f64 / wall.as_secs_f64();
+        assert!((shown - driven).abs() < 10.0, "{limits:?}: {shown:.1} % for {driven:.1} %");
+        assert!(
+            (total / wall.as_secs_f64() - 100.0).abs() < 10.0,
+            "one CPU: {delta:?} in {wall:?}"
+        );
+    }
+}
+
+/// The numbers of the `cpu` line that a process of the container reads.
+fn cpu_line(pid: &str) -> Vec<u64> {
+    let output = Command::new(VPROCCTL).args(["render", "--pid", pid, "/proc/stat"]).output();
+    row(&String::from_utf8(output.unwrap().stdout).unwrap(), "cpu ")
+}
+
+/// Hundredths of a second that a process has spent, from its own `stat`.
+fn spent(pid: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let number = |index| fields.split_whitespace().nth(index).unwrap().parse::<u64>().unwrap();
+    number(11) + number(12)
+}
+
 struct Running {
     child: std::process::Child,
 }
@@ -147,10 +196,14 @@ impl Drop for Running {
 }
 
 fn start(test: &str, limits: &[&str]) -> Option<Running> {
+    start_command(test, limits, &["sleep", "60"])
+}
+
+fn start_command(test: &str, limits: &[&str], command: &[&str]) -> Option<Running> {
     contained(test, limits, "true")?;
-    let mut command = Command::new(VPROCCTL);
-    command.arg("run").args(limits).args(["--", "sleep", "60"]).stderr(Stdio::null());
-    Some(Running { child: command.spawn().unwrap() })
+    let mut run = Command::new(VPROCCTL);
+    run.arg("run").args(limits).arg("--").args(command).stderr(Stdio::null());
+    Some(Running { child: run.spawn().unwrap() })
 }
 
 impl Running {

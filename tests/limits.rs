@@ -177,6 +177,11 @@ fn what_is_no_policy_is_refused() {
 }
 
 #[test]
+fn the_default_policy_is_small() {
+    assert!(vproc_default::COMPONENT.len() <= 200 << 10, "{}", vproc_default::COMPONENT.len());
+}
+
+#[test]
 fn the_default_policy_imports_nothing() {
     let engine = Engine::new(Options::default()).unwrap();
     let policy = Policy::compile(&engine, vproc_default::COMPONENT).unwrap();

@@ -10,7 +10,7 @@ use core::panic::PanicInfo;
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-/// A panic is a trap: the host answers with another policy and says so.
+/// A panic is a trap: the host gets an error in place of a text.
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()

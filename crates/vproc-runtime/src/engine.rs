@@ -12,7 +12,8 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 /// an [`Error`] that names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Wall time of a call, exact to some 10 ms. Default: 2 s.
+    /// Wall time of a call, and of making an instance for it, each exact to
+    /// some 10 ms. Default: 2 s.
     pub time: Duration,
     /// Bytes of linear memory. Default: 64 MiB, because the text of a host
     /// with thousands of CPUs has to fit.

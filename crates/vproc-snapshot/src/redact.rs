@@ -54,7 +54,7 @@ fn blank(source: &Source, text: &str, used: &HashSet<(String, String)>) -> Optio
             _ => None,
         },
         Source::Process { name, .. } => match name.as_str() {
-            "stat" => blank_command(text),
+            "stat" => blank_process(text),
             "status" => Some(lines(text, |line| {
                 line.strip_prefix("Name:").map(|_| format!("Name:\t{BLANK}"))
             })),
@@ -103,11 +103,15 @@ fn zeros(text: &str) -> String {
 }
 
 /// `/proc/PID/stat`: the command stands between the first parenthesis and the
-/// last.
-fn blank_command(text: &str) -> Option<String> {
+/// last; addresses stand behind the start time, which is field 22
+/// (proc_pid_stat(5)).
+fn blank_process(text: &str) -> Option<String> {
+    const START_TIME: usize = 22;
     let (pid, rest) = text.split_once('(')?;
     let (_, fields) = rest.rsplit_once(')')?;
-    Some(format!("{pid}({BLANK}){fields}"))
+    let fields = fields.split_ascii_whitespace().zip(3..);
+    let kept = fields.map(|(field, number)| if number <= START_TIME { field } else { "0" });
+    Some(format!("{pid}({BLANK}) {}\n", kept.collect::<Vec<_>>().join(" ")))
 }
 
 /// Replaces lines for which `change` has something else.
@@ -145,7 +149,11 @@ mod tests {
     #[test]
     fn names_and_serials_go_and_the_rest_stays() {
         let cases = [
-            ("process:init/stat", "7 (my) (cmd) S 1 7", "7 (redacted) S 1 7"),
+            (
+                "process:init/stat",
+                "7 (my) (cmd) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 9405 9406\n",
+                "7 (redacted) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 0 0 0\n",
+            ),
             ("process:init/cgroup", "3:cpu:/a/b\n0::/\n", "3:cpu:/redacted\n0::/\n"),
             ("host:/proc/cpuinfo", "Serial\t\t: 00ab\nmodel: x\n", "Serial\t\t: 0000\nmodel: x\n"),
             (

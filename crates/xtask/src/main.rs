@@ -90,8 +90,19 @@ fn check() -> Done {
     cargo(&["fmt", "--all", "--check"])?;
     let deny = ["--", "-D", "warnings"];
     cargo(&[&["clippy", "--workspace", "--all-targets", "--release"][..], &deny].concat())?;
-    let wasm =
-        ["clippy", "-p", "vproc-policy", "-p", "hostile", "--target", WASM, "--profile", "policy"];
+    let wasm = [
+        "clippy",
+        "-p",
+        "vproc-policy",
+        "-p",
+        "hostile",
+        "-p",
+        "greedy",
+        "--target",
+        WASM,
+        "--profile",
+        "policy",
+    ];
     cargo(&[&wasm[..], &deny].concat())?;
     let mut doc = Command::new("cargo");
     doc.args(["doc", "--workspace", "--no-deps", "--release", "--document-private-items"]);

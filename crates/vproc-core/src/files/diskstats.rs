@@ -28,7 +28,7 @@ pub(super) static ENTRY: Entry = Entry {
 
 /// A column after the device's name: what it is, and its number.
 struct Column {
-    #[allow(dead_code)] // read by the reference documentation's test
+    #[allow(dead_code)] // for whoever reads the table
     label: &'static str,
     #[allow(dead_code)]
     rule: &'static str,

@@ -53,7 +53,7 @@ pub(super) enum Origin {
 /// One line: its label, where its amount comes from, why, and how.
 struct Field {
     label: &'static str,
-    #[allow(dead_code)] // read by the reference documentation's test
+    #[allow(dead_code)] // for whoever reads the table
     origin: Origin,
     #[allow(dead_code)]
     rule: &'static str,

@@ -40,7 +40,7 @@ pub(super) static ENTRY: Entry = Entry {
 /// A line that is not an event of the same name.
 struct Amount {
     name: &'static str,
-    #[allow(dead_code)] // read by the reference documentation's test
+    #[allow(dead_code)] // for whoever reads the table
     origin: Origin,
     #[allow(dead_code)]
     rule: &'static str,

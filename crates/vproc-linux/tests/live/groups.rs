@@ -49,7 +49,7 @@ fn a_controller_is_asked_for_where_it_is_bound() {
     let host = Host::open().unwrap();
     let Some(unified) = mount_point(&host, "").filter(|_| is_root()) else { return };
     if host.layout() != CgroupLayout::Hybrid || mount_point(&host, "memory").is_none() {
-        return eprintln!("skipped, because this host is not hybrid");
+        return crate::stage::skip("this host is not hybrid");
     }
     let group = Group::new(&unified);
     let process = Running::sleep(&[&group.0]);

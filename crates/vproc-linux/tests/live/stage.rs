@@ -9,11 +9,20 @@ use std::time::{Duration, Instant};
 use vproc_linux::{Host, HostPid, Identity, Subject};
 use vproc_snapshot::{CgroupVersion, Content, Reading, Source};
 
+/// Says why a test does not run. Not with `eprintln`, which the test harness
+/// hides of tests that pass.
+pub(crate) fn skip(reason: &str) {
+    use std::io::Write;
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let _ = writeln!(std::io::stderr(), "{test}: skipped, because {reason}");
+}
+
 /// Whether a test that needs root can run.
 pub(crate) fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!("skipped, because it needs root");
+        skip("it needs root");
     }
     root
 }
@@ -22,7 +31,7 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn has_private_proc() -> bool {
     let is_private = is_root() && Host::open().unwrap().private_proc();
     if !is_private {
-        eprintln!("skipped, because no private procfs can be opened");
+        skip("no private procfs can be opened");
     }
     is_private
 }
@@ -35,7 +44,7 @@ pub(crate) fn mount_point(host: &Host, controller: &str) -> Option<PathBuf> {
     });
     let point = found.and_then(|hierarchy| hierarchy.mount_points().next()).map(Path::to_owned);
     if point.is_none() {
-        eprintln!("skipped, because no v1 hierarchy has `{controller}` here");
+        skip(&format!("no hierarchy has `{controller}` here"));
     }
     point
 }

@@ -205,6 +205,19 @@ fn a_wrong_command_line_is_code_2() {
 }
 
 #[test]
+fn limits_that_the_machine_cannot_have_are_code_2() {
+    let test = "limits_that_the_machine_cannot_have_are_code_2";
+    let attempt = run(&["run", "--memory", "64M", "--", "true"]);
+    if !attempt.status.success() {
+        return skip(test, "no container can be started here");
+    }
+    let refused = |limit: &str, value: &str| failed(&["run", limit, value, "--", "true"]);
+    assert_failure(refused("--cpuset", "60000"), 2, &["60000", "cpuset.cpus"]);
+    assert_failure(refused("--cpuset", "x"), 2, &["`x`", "cpuset.cpus"]);
+    assert_failure(refused("--cgroup-parent", "not/absolute"), 2, &["absolute path"]);
+}
+
+#[test]
 fn a_process_that_does_not_exist_is_code_3() {
     assert_failure(
         failed(&["render", "--pid", "4194304", "/proc/meminfo"]),

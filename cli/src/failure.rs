@@ -52,7 +52,8 @@ impl Failure {
     }
 
     /// A policy that could not be loaded or did not answer.
-    pub(crate) fn policy(what: impl Display, error: &vproc_runtime::Error) -> Self {
+    /// `remedy` is for one that is broken.
+    pub(crate) fn policy(what: impl Display, error: &vproc_runtime::Error, remedy: &str) -> Self {
         let (exit, remedy) = match error {
             vproc_runtime::Error::Refused(refusal) => match refusal {
                 Refusal::UnsupportedPath => {
@@ -65,9 +66,11 @@ impl Failure {
                 Refusal::MissingInput(_) => {
                     (Exit::Host, "`vprocctl doctor` tells what this machine lacks")
                 }
-                Refusal::MalformedInput { .. } => (Exit::Policy, "`vprocctl capture` records it"),
+                Refusal::MalformedInput { .. } => {
+                    (Exit::Policy, "a capture shows the text that it stumbled over")
+                }
             },
-            _ => (Exit::Policy, "leave out --policy to use the embedded one"),
+            _ => (Exit::Policy, remedy),
         };
         Failure::new(exit, format!("{what}: {error}; {remedy}"))
     }

@@ -33,26 +33,32 @@ pub(crate) struct Loaded {
     pub(crate) policy: Policy,
     pub(crate) manifest: Manifest,
     name: String,
+    remedy: &'static str,
 }
 
 impl Choice {
     /// Loads the policy and asks it what it serves here.
     pub(crate) fn load(&self, environment: &Environment) -> Result<Loaded, Failure> {
-        let name = match &self.policy {
-            Some(path) => format!("the policy {}", path.display()),
-            None => "the embedded policy".to_owned(),
+        let (name, remedy) = match &self.policy {
+            Some(path) => (
+                format!("the policy {}", path.display()),
+                "leave out --policy to use the embedded one",
+            ),
+            None => ("the embedded policy".to_owned(), "please report it, with a capture"),
         };
         let policy = self.policy().map_err(|cause| match cause {
             Cause::File(failure) => failure,
-            Cause::Policy(error) => Failure::policy(format_args!("cannot load {name}"), &error),
+            Cause::Policy(error) => {
+                Failure::policy(format_args!("cannot load {name}"), &error, remedy)
+            }
         })?;
         let manifest = policy
             .declare(environment)
-            .map_err(|error| Failure::policy(format_args!("cannot use {name}"), &error))?;
+            .map_err(|error| Failure::policy(format_args!("cannot use {name}"), &error, remedy))?;
         check_sources(&Manifest::sources(&manifest.entries)).map_err(|refused| {
             Failure::new(Exit::Policy, format!("cannot use {name}: {refused}"))
         })?;
-        Ok(Loaded { policy, manifest, name })
+        Ok(Loaded { policy, manifest, name, remedy })
     }
 
     fn policy(&self) -> Result<Policy, Cause> {
@@ -129,6 +135,6 @@ impl Loaded {
 
     /// A failure of the policy at a path.
     pub(crate) fn failure(&self, path: &str, error: &vproc_runtime::Error) -> Failure {
-        Failure::policy(format_args!("{} cannot render {path}", self.name), error)
+        Failure::policy(format_args!("{} cannot render {path}", self.name), error, self.remedy)
     }
 }

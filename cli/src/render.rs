@@ -4,6 +4,7 @@ use crate::failure::{EXIT_CODES, Exit, Failure, words};
 use crate::policy::Loaded;
 use crate::{output, policy, subject};
 use serde::Serialize;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vproc_linux::Host;
@@ -126,10 +127,14 @@ fn replay(arguments: &Arguments, path: &Path) -> Result<(Loaded, Readings), Fail
     Ok((loaded, readings))
 }
 
+/// More than a capture of a host with thousands of CPUs.
+const MAX_CAPTURE: u64 = 256 << 20;
+
 /// Reads a capture from a file.
 fn read_capture(path: &Path) -> Result<Capture, Failure> {
-    let json =
-        std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+    let json = std::fs::File::open(path)
+        .and_then(|file| std::io::read_to_string(file.take(MAX_CAPTURE)))
+        .map_err(|error| Failure::file("read", path, &error))?;
     Capture::from_json(&json).map_err(|error| {
         let message = format!("cannot replay {}: {error}", path.display());
         Failure::new(Exit::InputOutput, message)
@@ -153,6 +158,9 @@ pub(crate) fn text(
     }
 }
 
+/// The errno of a group that was removed while it was read.
+const ESTALE: i32 = 116;
+
 /// The failure for an input without which a policy can say nothing: what it
 /// is, and why it could not be read.
 fn missing(entry: &Entry, key: &str, readings: &Readings) -> Failure {
@@ -167,6 +175,9 @@ fn missing(entry: &Entry, key: &str, readings: &Readings) -> Failure {
         None => "it is not there".to_owned(),
     };
     let remedy = match source {
+        Some(Source::Cgroup { .. }) if errno == Some(ESTALE) => {
+            "the process moves between groups; try again".to_owned()
+        }
         Some(Source::Cgroup { controller, .. }) if !controller.is_empty() => {
             format!("is the cgroup hierarchy of `{controller}` mounted and readable here?")
         }

@@ -23,7 +23,7 @@ Examples:
 /// the moment at which the command started; they do not change while it runs.
 /// /proc/uptime alone is left to the kernel, which counts from the start of a
 /// time namespace: `ps` subtracts start times from it, and no start time may
-/// lie behind a clock that stands still.
+/// lie behind a clock that stands still. Its idle time is the host's.
 /// The cgroup is removed when the command ends, whatever ends it. Needs root.
 ///
 /// This is a demonstration, not a sandbox for hostile code: the command keeps
@@ -51,7 +51,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NUMBER")]
     pids: Option<u32>,
 
-    /// The group below which the command's is made, as in /proc/PID/cgroup
+    /// The group below which the command's is made, as in /proc/PID/cgroup;
+    /// limits of the group that you are in do not hold below another
     #[arg(long, value_name = "GROUP", default_value = "/")]
     cgroup_parent: PathBuf,
 
@@ -115,22 +116,22 @@ fn files(loaded: &Loaded, readings: &Readings) -> Result<Vec<(String, Vec<u8>)>,
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match &error {
-            Error::NoCommand
-            | Error::NullByte(_)
-            | Error::Parent(_)
-            | Error::NoCpus
-            | Error::SwapWithoutMemory => Exit::Usage,
+            error if error.is_unacceptable() => Exit::Usage,
             error if error.is_permission() => Exit::Permission,
             _ => Exit::Host,
         };
         let remedy = match exit {
             Exit::Permission => "; run as root, or in a group that was delegated to you",
+            Exit::Usage if matches!(error, Error::Write { .. }) => {
+                "; this machine or the parent group does not allow the value"
+            }
+            Exit::Host if matches!(error, Error::InitKilled { .. }) => "",
             Exit::Host => "; `vprocctl doctor` tells what this machine lacks",
             _ => "",
         };
         let message = error.to_string();
         // Some errors bring a remedy of their own.
-        let remedy = if message.contains(';') { "" } else { remedy };
+        let remedy = if message.contains("; ") { "" } else { remedy };
         Failure::new(exit, format!("cannot run the command: {message}{remedy}"))
     }
 }

@@ -252,8 +252,9 @@ impl Knobs {
             let reason = format!("no such knob; there are {} and served paths", known.join(", "));
             return Err(rejected(name, reason));
         };
-        (knob.set)(self, value)
-            .ok_or_else(|| rejected(name, format!("`{value}` is not one of {}", knob.values)))
+        (knob.set)(self, value).ok_or_else(|| {
+            rejected(name, format!("`{value}` is not what it takes: {}", knob.values))
+        })
     }
 
     fn treat(&mut self, path: &str, value: &str) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! What the container's init process says about the container's time.
 
 use crate::contract::{Need, Process};
+use crate::knobs::UptimeRule;
 use crate::text::number;
 use crate::units::{Nanos, Ticks};
 use crate::{Error, View};
@@ -25,6 +26,19 @@ pub fn start(view: &View<'_>) -> Result<Nanos, Error> {
     let start = fields.split_ascii_whitespace().nth(22 - 3).and_then(number);
     let start = start.ok_or(Error::malformed(STAT, "no start time in field 22"))?;
     Ok(Ticks(start).nanos(view.environment().user_hz))
+}
+
+/// How long the container's clock has run: what `/proc/uptime` shows, and for
+/// how long its CPUs are said to have been there. Reads [`CLOCK`] and, for the
+/// knob `uptime=age`, [`START`].
+///
+/// Start times in `/proc/PID/stat` are on the same clock, so that what `ps`
+/// subtracts belongs together.
+pub fn clock(view: &View<'_>) -> Result<Nanos, Error> {
+    Ok(match view.knobs().uptime {
+        UptimeRule::Auto => ClockOffset::read(view)?.shift(view.now()),
+        UptimeRule::Age => view.now().minus(start(view)?),
+    })
 }
 
 /// How far the container's boot-time clock is ahead of the host's.

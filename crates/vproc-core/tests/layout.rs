@@ -124,7 +124,8 @@ Hugepagesize:     2048 kB
 fn huge_page_counts_keep_their_columns_when_they_are_long() {
     let pool = |total| {
         format!(
-            "MemTotal:       16319508 kB\nHugePages_Total:   {total}\nHugepagesize:       2048 kB\n"
+            "MemTotal:       999999999999 kB\nHugePages_Total:   {total}\n\
+             Hugepagesize:       2048 kB\n"
         )
     };
     for total in [12345, 123456, 123456789] {

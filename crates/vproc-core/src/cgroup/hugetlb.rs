@@ -4,7 +4,7 @@
 
 use super::{lower, lowest_limit, own_bytes};
 use crate::contract::{CgroupVersion, Need, Scope};
-use crate::units::Bytes;
+use crate::units::{Bytes, Kib};
 use crate::{Error, View};
 
 const LIMIT: &str = "hugetlb.max";
@@ -63,8 +63,9 @@ pub struct HugePages {
 
 impl HugePages {
     /// Reads [`NEEDS`]. `host_total` is the host's `HugePages_Total`, `size`
-    /// the bytes of a page.
-    pub fn read(view: &View<'_>, host_total: u64, size: Bytes) -> Result<Self, Error> {
+    /// the bytes of a page, `memory` the container's `MemTotal`: readers
+    /// subtract the pool from it.
+    pub fn read(view: &View<'_>, host_total: u64, size: Bytes, memory: Kib) -> Result<Self, Error> {
         if size == Bytes::ZERO || host_total == 0 {
             return Ok(HugePages::default());
         }
@@ -75,6 +76,7 @@ impl HugePages {
         let Some(usage) = usage else { return Ok(HugePages::default()) };
         let limit = lower(lowest_limit(view, LIMIT)?, lowest_limit(view, V1_LIMIT)?);
         let total = limit.map_or(host_total, |limit| (limit.bytes.0 / size.0).min(host_total));
+        let total = total.min(memory.bytes().0 / size.0);
         Ok(HugePages { total, free: total.saturating_sub(usage.0.div_ceil(size.0)) })
     }
 }
@@ -89,11 +91,13 @@ mod tests {
     use alloc::vec;
     use alloc::vec::Vec;
 
+    /// Room for all of the host's pages.
+    const MEMORY: Kib = Kib(4 << 20);
     const SIZE: Bytes = Bytes(2 * MIB);
 
     fn read(inputs: Vec<Input<'_>>) -> HugePages {
         let (snapshot, knobs) = (snapshot(inputs), Knobs::default());
-        HugePages::read(&View::new(&snapshot, &knobs), 512, SIZE).unwrap()
+        HugePages::read(&View::new(&snapshot, &knobs), 512, SIZE, MEMORY).unwrap()
     }
 
     #[test]
@@ -131,8 +135,8 @@ mod tests {
     fn a_host_without_a_pool_has_none_to_give() {
         let (snapshot, knobs) = (snapshot(vec![cgroup(USAGE, 0, 1, "0")]), Knobs::default());
         let view = View::new(&snapshot, &knobs);
-        assert_eq!(HugePages::read(&view, 0, SIZE), Ok(HugePages::default()));
-        assert_eq!(HugePages::read(&view, 512, Bytes::ZERO), Ok(HugePages::default()));
+        assert_eq!(HugePages::read(&view, 0, SIZE, MEMORY), Ok(HugePages::default()));
+        assert_eq!(HugePages::read(&view, 512, Bytes::ZERO, MEMORY), Ok(HugePages::default()));
     }
 
     #[test]

@@ -187,6 +187,12 @@ impl Memory {
         limit.bytes.page_aligned(page_size).kib().max(page).min(host)
     }
 
+    /// A part of the memory in use. Statistics are summed up lazily, so that a
+    /// part can exceed the whole for a moment.
+    pub fn part(&self, amount: Bytes, total: Kib) -> Bytes {
+        amount.min(self.usage.unwrap_or(total.bytes())).min(total.bytes())
+    }
+
     /// What is left of `total`.
     pub fn free(&self, total: Kib) -> Kib {
         total.minus(self.usage.unwrap_or_default().kib())

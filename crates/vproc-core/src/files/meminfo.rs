@@ -74,7 +74,7 @@ macro_rules! fields {
 
 fields! {
     "MemTotal" Computed "lowest memory limit over the ancestors, at most the host's" |c, _| c.total.0;
-    "MemFree" Computed "MemTotal − usage" |c, _| c.free().0;
+    "MemFree" Computed "MemTotal − usage; what others below a limiting ancestor use is not theirs to tell" |c, _| c.free().0;
     "MemAvailable" Computed "MemFree + page cache on the LRU lists + reclaimable slab" |c, _| c.available().0;
     "Buffers" Constant "cgroups count buffers as page cache" |_, _| 0;
     "Cached" Computed "file − swapcached" |c, _| c.part(c.stat().file.minus(c.stat().swapcached));
@@ -130,7 +130,7 @@ fields! {
     "Balloon" Constant "the host's" |_, _| 0;
     "GPUActive" Constant "not counted by cgroups" |_, _| 0;
     "GPUReclaim" Constant "not counted by cgroups" |_, _| 0;
-    "HugePages_Total" Computed "lowest hugetlb limit over the ancestors, at most the host's" |c, _| c.huge.total;
+    "HugePages_Total" Computed "lowest hugetlb limit over the ancestors, at most the host's and MemTotal" |c, _| c.huge.total;
     "HugePages_Free" Computed "HugePages_Total − hugetlb usage" |c, _| c.huge.free;
     "HugePages_Rsvd" Constant "not counted beside the usage" |_, _| 0;
     "HugePages_Surp" Constant "the host's" |_, _| 0;
@@ -245,10 +245,8 @@ impl Container<'_> {
         &self.memory.stat
     }
 
-    /// A part of the container's memory. Statistics are summed up lazily, so
-    /// that a part can exceed the whole for a moment.
     fn part(&self, amount: Bytes) -> u64 {
-        amount.kib().min(self.total).0
+        self.memory.part(amount, self.total).kib().0
     }
 
     fn free(&self) -> Kib {
@@ -265,7 +263,8 @@ impl Container<'_> {
     /// (`vm_commit_limit`); the share is read back from the host's numbers.
     fn commit_limit(&self) -> Kib {
         let share = u128::from(self.host.commit_limit.minus(self.host.swap_total).0);
-        let ram = u128::from(self.total.0) * share / u128::from(self.host.total.0.max(1));
+        let host = u128::from(self.host.total.0.max(1));
+        let ram = (u128::from(self.total.0) * share + host / 2) / host;
         Kib(u64::try_from(ram).unwrap_or(u64::MAX)).plus(self.swap.total)
     }
 
@@ -290,7 +289,7 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         total,
         memory,
         swap: Swap::read(view, &memory, host.swap_total)?,
-        huge: HugePages::read(view, host.huge_pages, huge_page_size)?,
+        huge: HugePages::read(view, host.huge_pages, huge_page_size, total)?,
         huge_page_size,
         host: &host,
     };

@@ -150,7 +150,7 @@ fn most_processes(view: &View<'_>) -> Result<u64, Error> {
 mod tests {
     use super::*;
     use crate::contract::{Input, Snapshot};
-    use crate::testing::{cgroup, host, snapshot, tasks};
+    use crate::testing::{SECOND, cgroup, host, snapshot, tasks};
     use alloc::string::String;
     use alloc::vec;
 
@@ -174,6 +174,7 @@ softirq 166225 0 37628 4 3825 14346 0 150 49741 0 60531
             host(HOST, stat),
             host("cpu-online", "0-1\n"),
             host("init-stat", STARTED_AT_900),
+            host("init-timens_offsets", "monotonic 0 0\nboottime -900 0\n"),
             tasks(9, 2, 1, 77),
         ]
     }
@@ -206,7 +207,7 @@ softirq 166225 0 37628 4 3825 14346 0 150 49741 0 60531
              cpu1 999 199 499 8300 0 0 0 0 0 0\n\
              intr 0\n\
              ctxt 0\n\
-             btime 1700000000\n\
+             btime 1700000900\n\
              processes 77\n\
              procs_running 2\n\
              procs_blocked 1\n\
@@ -222,7 +223,7 @@ softirq 166225 0 37628 4 3825 14346 0 150 49741 0 60531
         inputs.push(cgroup("cpu.max", 0, 1, "100000 100000\n"));
         assert_eq!(
             text(&snapshot(inputs)),
-            "cpu  0 0 0 10000 0 0 0\ncpu0 0 0 0 10000 0 0 0\npage 0 0\nswap 0 0\nbtime 7\n\
+            "cpu  0 0 0 10000 0 0 0\ncpu0 0 0 0 10000 0 0 0\npage 0 0\nswap 0 0\nbtime 907\n\
              processes 77\n"
         );
     }
@@ -282,7 +283,7 @@ softirq 166225 0 37628 4 3825 14346 0 150 49741 0 60531
     }
 
     #[test]
-    fn the_deeper_group_counts_and_v1_of_two_as_deep() {
+    fn an_own_group_of_v1_counts_before_one_of_v2() {
         let v2 = |depth| cgroup("cpu.stat", 0, depth, "user_usec 1000000\nsystem_usec 0\n");
         let v1 = |depth| cgroup("cpuacct.usage_all", 0, depth, TABLE);
         let busy = |files: &[Input<'static>]| {
@@ -292,10 +293,36 @@ softirq 166225 0 37628 4 3825 14346 0 150 49741 0 60531
         };
         assert_eq!(busy(&[v1(2), v2(2)]), 800);
         assert_eq!(busy(&[v1(2), v2(0)]), 800);
-        assert_eq!(busy(&[v1(1), v2(2)]), 99);
+        // Deep in the v2 tree is the service of a manager of containers.
+        assert_eq!(busy(&[v1(1), v2(2)]), 800);
         assert_eq!(busy(&[v1(0), v2(2)]), 99);
         assert_eq!(busy(&[v1(0), v2(0)]), 0);
         assert_eq!(busy(&[]), 0);
+    }
+
+    /// A container that is started again in a group that was busy for hours,
+    /// without a time namespace.
+    #[test]
+    fn what_a_group_used_before_its_init_is_past() {
+        let at = |now| {
+            let mut inputs = inputs(KERNEL_6);
+            inputs.retain(|input| input.key != "init-timens_offsets");
+            inputs.push(cgroup("cpu.stat", 0, 1, "user_usec 900000000\nsystem_usec 0\n"));
+            let mut snapshot = snapshot(inputs);
+            snapshot.now = now * SECOND;
+            let text = text(&snapshot);
+            let line: Vec<u64> = text
+                .lines()
+                .next()
+                .unwrap()
+                .split_ascii_whitespace()
+                .flat_map(str::parse)
+                .collect();
+            (line[0], line[3])
+        };
+        // Its init is 100 s old; two CPUs of the host's 1000 s were there.
+        assert_eq!(at(1000), (89_999, 110_000));
+        assert_eq!(at(1050), (89_999, 120_000), "idle since");
     }
 
     #[test]
@@ -318,8 +345,9 @@ softirq 166225 0 37628 4 3825 14346 0 150 49741 0 60531
     #[test]
     fn a_time_namespace_moves_boot() {
         let mut inputs = inputs(KERNEL_6);
-        inputs.push(host("init-timens_offsets", "monotonic 0 0\nboottime -1000 0\n"));
-        assert!(text(&snapshot(inputs)).contains("\nbtime 1700001000\n"));
+        assert!(text(&snapshot(inputs.clone())).contains("\nbtime 1700000900\n"));
+        inputs.retain(|input| input.key != "init-timens_offsets");
+        assert!(text(&snapshot(inputs)).contains("\nbtime 1700000000\n"));
     }
 
     #[test]

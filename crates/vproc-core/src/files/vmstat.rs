@@ -67,7 +67,7 @@ amounts! {
     "nr_dirty" Computed "file_dirty" |c, _| c.pages(c.stat().file_dirty);
     "nr_file_hugepages" Computed "file_thp, in huge pages" |c, _| c.huge_pages(c.stat().file_thp);
     "nr_file_pages" Computed "file" |c, _| c.pages(c.stat().file);
-    "nr_free_pages" Computed "MemFree of meminfo" |c, _| c.pages(c.memory.free(c.total).bytes());
+    "nr_free_pages" Computed "MemFree of meminfo" |c, _| c.memory.free(c.total).bytes().pages(c.environment.page_size);
     "nr_inactive_anon" Computed "inactive_anon" |c, _| c.pages(c.stat().inactive_anon);
     "nr_inactive_file" Computed "inactive_file" |c, _| c.pages(c.stat().inactive_file);
     "nr_kernel_stack" Computed "kernel_stack, in KiB; v1: within nr_slab_unreclaimable" |c, _| c.part(c.stat().kernel_stack).kib().0;
@@ -107,10 +107,8 @@ impl Container<'_> {
         &self.memory.stat
     }
 
-    /// As in meminfo: statistics are summed up lazily, so that a part can
-    /// exceed the whole for a moment.
     fn part(&self, amount: Bytes) -> Bytes {
-        amount.min(self.total.bytes())
+        self.memory.part(amount, self.total)
     }
 
     fn pages(&self, amount: Bytes) -> u64 {

@@ -106,7 +106,9 @@ fn set_memory(group: &Group, memory: Size) -> Result<(), Error> {
 fn set_swap(group: &Group, memory: Option<Size>, swap: Size) -> Result<(), Error> {
     let (file, value) = match (group.version, memory, swap) {
         (CgroupVersion::V2, _, swap) => ("memory.swap.max", swap.to_string()),
-        (CgroupVersion::V1, None, _) => return Err(Error::SwapWithoutMemory),
+        (CgroupVersion::V1, None, _) | (CgroupVersion::V1, Some(Size::Max), Size::Bytes(_)) => {
+            return Err(Error::SwapWithoutMemory);
+        }
         (CgroupVersion::V1, Some(Size::Bytes(memory)), Size::Bytes(swap)) => {
             ("memory.memsw.limit_in_bytes", in_v1(Size::Bytes(memory.saturating_add(swap))))
         }

@@ -145,6 +145,22 @@ impl Error {
         }
     }
 
+    /// Whether a value was asked for that this kernel or this machine does not
+    /// take: a CPU that is not there, a number that is too large.
+    pub fn is_unacceptable(&self) -> bool {
+        match self {
+            Error::NoCommand
+            | Error::NullByte(_)
+            | Error::Parent(_)
+            | Error::NoCpus
+            | Error::SwapWithoutMemory => true,
+            Error::Write { errno, .. } => {
+                matches!(*errno, Errno::INVAL | Errno::RANGE)
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn file(action: &'static str, path: &Path, error: &std::io::Error) -> Self {
         Error::File { action, path: path.to_owned(), errno: errno(error) }
     }

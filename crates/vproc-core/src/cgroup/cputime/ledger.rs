@@ -4,7 +4,7 @@
 //! Time is handed out interval by interval. In an interval each CPU gets as
 //! much time as has passed: first what it was busy, the rest is idle. So no
 //! account ever shrinks, and what a CPU shows sums up to the time for which
-//! it was seen. The first interval is the container's whole life; where
+//! it was seen. The first interval is all that its clock has run; where
 //! nothing is remembered, it is the only one.
 
 use super::usage::{Busy, Source, Table, Totals, Usage};
@@ -70,8 +70,8 @@ impl Account {
 pub(super) struct Ledger {
     /// When its init started; it tells containers apart.
     pub(super) start: Nanos,
-    /// How long ago that was.
-    age: Nanos,
+    /// What the container's clock showed.
+    clock: Nanos,
     source: Source,
     totals: Totals,
     /// Busy time that no account had room for.
@@ -86,7 +86,7 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 pub(super) struct Moment<'a> {
     pub(super) start: Nanos,
-    pub(super) age: Nanos,
+    pub(super) clock: Nanos,
     pub(super) usage: &'a Usage,
     pub(super) cpus: &'a CpuView,
     pub(super) throttled_is_steal: bool,
@@ -95,10 +95,11 @@ pub(super) struct Moment<'a> {
 impl Ledger {
     /// Moves on to `now`, from what was remembered of this container.
     pub(super) fn advance(remembered: Option<Ledger>, now: &Moment<'_>) -> Ledger {
-        let remembered = remembered.filter(|past| past.start == now.start && past.age <= now.age);
+        let remembered =
+            remembered.filter(|past| past.start == now.start && past.clock <= now.clock);
         let is_birth = remembered.is_none();
         let mut past = remembered.unwrap_or_default();
-        let elapsed = now.age.minus(past.age);
+        let elapsed = now.clock.minus(past.clock);
         let is_comparable = is_birth || past.source == now.usage.source;
         let (used, throttled) = match is_comparable {
             true => (
@@ -126,7 +127,7 @@ impl Ledger {
         past.accounts.sort_unstable_by_key(|account| account.number);
         Ledger {
             start: now.start,
-            age: now.age,
+            clock: now.clock,
             source: now.usage.source,
             totals: now.usage.totals,
             debt: pool.at_most(DEBT.times(count)),
@@ -185,7 +186,7 @@ impl Ledger {
         let mut ledger = Ledger {
             source: *Source::ALL.get(usize::try_from(next()?).ok()?)?,
             start: Nanos(next()?),
-            age: Nanos(next()?),
+            clock: Nanos(next()?),
             totals: Totals {
                 user: Nanos(next()?),
                 nice: Nanos(next()?),
@@ -199,7 +200,7 @@ impl Ledger {
         while !reader.is_at_end() {
             let account = decode_account(&mut reader)?;
             let is_next = ledger.accounts.last().is_none_or(|last| last.number < account.number);
-            if !is_next || account.sum() > ledger.age {
+            if !is_next || account.sum() > ledger.clock {
                 return None;
             }
             ledger.accounts.push(account);
@@ -211,7 +212,7 @@ impl Ledger {
         let mut writer = Writer::default();
         let source = Source::ALL.iter().zip(0..).find(|(source, _)| **source == self.source);
         writer.push(VERSION).push(source.map_or(0, |(_, index)| index));
-        writer.push(self.start.0).push(self.age.0);
+        writer.push(self.start.0).push(self.clock.0);
         let Totals { user, nice, system, throttled } = self.totals;
         for time in [user, nice, system, throttled] {
             writer.push(time.0);

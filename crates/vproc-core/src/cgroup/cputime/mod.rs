@@ -7,8 +7,10 @@
 //!   shows what the container used of it.
 //! - Else the CPUs are a number, not particular ones, and what the container
 //!   used is spread evenly over them.
-//! - The time since the container's init started in which a CPU was not busy
-//!   it was idle.
+//! - The time on the container's clock ([`process::clock`]) in which a CPU was
+//!   not busy it was idle. Without a time namespace that clock is the host's: a
+//!   group may be older than the init that runs in it now, and what it used
+//!   before needs a past to have been used in.
 //! - Where no group of the container's own counts CPU time, it was never busy.
 //! - Time in which the quota held the container back is idle time, or steal
 //!   if the `steal` knob says so.
@@ -31,8 +33,9 @@ use alloc::vec::Vec;
 use ledger::{Account, Ledger, Moment};
 use usage::Usage;
 
-/// CPU time of the container's group, and the age of the container. The CPUs
-/// that it sees are beside: [`super::cpu::NEEDS`].
+/// CPU time of the container's group, and what tells its init apart. The CPUs
+/// that it sees and its clock are beside: [`super::cpu::NEEDS`],
+/// [`process::CLOCK`].
 pub const NEEDS: &[Need] = usage::NEEDS;
 
 /// The format of [`CpuTimes::into_state`].
@@ -59,10 +62,9 @@ pub struct Times {
 impl CpuTimes {
     /// Reads [`NEEDS`] and the state of an earlier render.
     pub fn read(view: &View<'_>, cpus: &CpuView) -> Result<Self, Error> {
-        let start = process::start(view)?;
         let now = Moment {
-            start,
-            age: view.now().minus(start),
+            start: process::start(view)?,
+            clock: process::clock(view)?,
             usage: &Usage::read(view)?,
             cpus,
             throttled_is_steal: view.knobs().throttled_is_steal,

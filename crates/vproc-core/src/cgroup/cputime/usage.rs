@@ -192,18 +192,15 @@ impl Usage {
     /// Reads [`NEEDS`].
     ///
     /// A group counts if it is the container's own, which a root group is
-    /// not. On a hybrid host there may be two. Then the one further from its
-    /// root counts, because a group that nobody made for the container is
-    /// that of a slice; and of two that are as far the v1 group, because
-    /// there the container has its limits, while in the v2 tree it may have
-    /// been left in the service of its manager.
+    /// not. On a hybrid host there may be two. Then the v1 group counts: there
+    /// the container has its limits, while in the v2 tree it may have been
+    /// left in the service of its manager, with other containers.
     pub(super) fn read(view: &View<'_>) -> Result<Self, Error> {
         let mut v1 = None;
         for key in [V1_TABLE, V1_PER_CPU, V1_STAT] {
             v1 = v1.or(own(view, key)?.map(|found| (key, found)));
         }
         let mut usage = match (own(view, V2_STAT)?, v1) {
-            (Some(v2), Some((_, v1))) if v2.depth > v1.depth => v2_usage(v2.text)?,
             (_, Some((key, v1))) => v1_usage(view, key, v1.text)?,
             (Some(v2), None) => v2_usage(v2.text)?,
             (None, None) => Usage::default(),

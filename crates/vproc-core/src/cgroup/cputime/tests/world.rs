@@ -16,6 +16,8 @@ pub(super) const TICK: u64 = 10 * MILLI;
 /// When init started: 90 seconds after boot.
 pub(super) const BORN: u64 = 90 * SECOND;
 pub(super) const INIT: &str = "1 (init) S 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 9000 0\n";
+/// The container's clock starts with its init.
+const CLOCK: &str = "monotonic 0 0\nboottime -90 0\n";
 pub(super) const STAT: &str = "cpu  1 2 3 4 5 6 7 8 9 10\nbtime 7\n";
 
 /// CPUs of the host.
@@ -106,6 +108,7 @@ impl World {
             host("stat", STAT),
             host("cpu-online", "0-9\n"),
             host("init-stat", INIT),
+            host("init-timens_offsets", CLOCK),
             cgroup("cpuset.cpus", 0, 1, &cpuset),
             cgroup("cpu.max", 0, 1, &quota),
             cgroup(key, 0, 1, &text),

@@ -1,0 +1,59 @@
+//! The command under test, and what is said of it.
+
+#![allow(dead_code)] // no target uses all of it
+
+use std::process::{Command, Output};
+use vproc_tests::HOSTILE;
+
+/// The program, as cargo built it for this test.
+pub(crate) const VPROCCTL: &str = env!("CARGO_BIN_EXE_vprocctl");
+
+pub(crate) const FIXTURE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/v1-run-256m.json");
+
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    Command::new(VPROCCTL).args(arguments).output().unwrap()
+}
+
+/// Standard output of a command that must succeed and say nothing else.
+pub(crate) fn printed(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && error.is_empty(), "{arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The exit code and the single line of a command that must fail.
+pub(crate) fn failed(arguments: &[&str]) -> (i32, String) {
+    failure(run(arguments))
+}
+
+pub(crate) fn failure(output: Output) -> (i32, String) {
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error.lines().count(), 1, "one line: {error}");
+    assert!(error.starts_with("vprocctl: "), "{error}");
+    assert!(!error.contains("panicked"), "{error}");
+    (output.status.code().unwrap(), error)
+}
+
+#[track_caller]
+pub(crate) fn assert_failure((code, line): (i32, String), expected: i32, parts: &[&str]) {
+    assert_eq!(code, expected, "{line}");
+    for part in parts {
+        assert!(line.contains(part), "`{part}` in: {line}");
+    }
+}
+
+pub(crate) fn temporary() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+pub(crate) fn path(directory: &tempfile::TempDir, name: &str) -> String {
+    directory.path().join(name).to_str().unwrap().to_owned()
+}
+
+pub(crate) fn hostile(directory: &tempfile::TempDir) -> String {
+    let file = path(directory, "hostile.wasm");
+    std::fs::write(&file, HOSTILE).unwrap();
+    file
+}

@@ -43,6 +43,8 @@ fn limits_that_the_machine_cannot_have_are_code_2() {
     assert_failure(refused("--cpuset", "60000"), 2, &["60000", "cpuset.cpus"]);
     assert_failure(refused("--cpuset", "x"), 2, &["`x`", "cpuset.cpus"]);
     assert_failure(refused("--cgroup-parent", "not/absolute"), 2, &["absolute path"]);
+    let parts = ["/vproc-nowhere", "No such file", "--cgroup-parent must name a group"];
+    assert_failure(refused("--cgroup-parent", "/vproc-nowhere"), 2, &parts);
 }
 
 #[test]

@@ -122,6 +122,9 @@ impl From<Error> for Failure {
         };
         let remedy = match exit {
             Exit::Permission => "; run as root, or in a group that was delegated to you",
+            Exit::Usage if matches!(error, Error::File { .. }) => {
+                "; --cgroup-parent must name a group that every hierarchy has"
+            }
             Exit::Usage if matches!(error, Error::Write { .. }) => {
                 "; this machine or the parent group does not allow the value"
             }

@@ -115,6 +115,9 @@ pub enum Error {
     GuardianKilled,
 }
 
+/// What making a group is called in [`Error::File`].
+pub(super) const MAKE_GROUP: &str = "make the group";
+
 /// What to do where a group does not pass a controller on
 /// (Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint").
 fn subtree_remedy(errno: Errno) -> &'static str {
@@ -154,9 +157,9 @@ impl Error {
             | Error::Parent(_)
             | Error::NoCpus
             | Error::SwapWithoutMemory => true,
-            Error::Write { errno, .. } => {
-                matches!(*errno, Errno::INVAL | Errno::RANGE)
-            }
+            Error::Write { errno, .. } => matches!(*errno, Errno::INVAL | Errno::RANGE),
+            // The parent is what the caller named.
+            Error::File { action: MAKE_GROUP, errno, .. } => *errno == Errno::NOENT,
             _ => false,
         }
     }

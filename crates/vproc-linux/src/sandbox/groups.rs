@@ -157,7 +157,7 @@ fn make(
         CgroupVersion::V2 => apply::delegate(parent, limits)?,
     };
     let path = parent.join(name);
-    fs::create_dir(&path).map_err(|error| Error::file("make the group", &path, &error))?;
+    fs::create_dir(&path).map_err(|error| Error::file(super::error::MAKE_GROUP, &path, &error))?;
     let group = Group { path, version: hierarchy.version, controllers };
     if group.version == CgroupVersion::V1 && group.controllers.iter().any(|name| name == "cpuset") {
         let inherited = apply::inherit_cpuset(parent, &group.path);

@@ -67,16 +67,14 @@ echo "${SWAP}M" > /sys/block/zram0/disksize && mkswap /dev/zram0 && swapon /dev/
 [ -r /proc/pressure/memory ] || cannot 'account pressure (PSI)'
 
 # The host's root, which nothing here can change, below what is written here.
-mkdir /lower /upper /root
+mkdir /lower /upper /machine
 mount -t virtiofs -o ro host /lower || cannot "mount the host's root directory"
 mount -t tmpfs -o size=75% none /upper
 mkdir /upper/data /upper/work
-mount -t overlay -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work none /root ||
+mount -t overlay -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work none /machine ||
     cannot write above the root directory of the host
 cp /programs.sh /run/programs.sh
 for directory in proc sys dev run; do
-    mount --move "/$directory" "/root/$directory"
+    mount --move "/$directory" "/machine/$directory"
 done
-mount -t tmpfs -o mode=1777 none /root/tmp
-mount -t tmpfs -o mode=1777 none /root/var/tmp
-exec switch_root /root /bin/sh /run/programs.sh
+exec switch_root /machine /bin/sh /run/programs.sh

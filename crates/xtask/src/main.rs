@@ -3,6 +3,8 @@
 //! They need nothing but cargo and rustup, so that a fresh clone on a fresh
 //! machine does everything with one of them.
 
+mod kernels;
+
 use std::env;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -15,6 +17,8 @@ usage: cargo xtask COMMAND
   test    run every test
   check   rustfmt, clippy and rustdoc, without warnings
   bench   print the benchmarks, as ratios of one run
+  kernels run the tests that depend on the kernel on other kernels, emulated;
+          `cargo xtask kernels --help` says more
 
 A wasm target that is missing is added through rustup.
 ";
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
         "test" => test(rest),
         "check" => check(),
         "bench" => bench(rest),
+        "kernels" => wasm_target().and_then(|()| kernels::main(rest)),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -62,6 +62,15 @@ hybrid)
 *) cannot "make the cgroup layout $LAYOUT" ;;
 esac
 
+# The first group of its kind makes the kernel patch itself, which QEMU is not
+# good at. Here it happens where nothing is lost, and stays.
+for root in /sys/fs/cgroup /sys/fs/cgroup/cpuset /sys/fs/cgroup/cpu,cpuacct; do
+    [ -e "$root/cgroup.procs" ] && mkdir "$root/first"
+done
+for quota in first/cpu.max cpu,cpuacct/first/cpu.cfs_quota_us; do
+    [ -e "/sys/fs/cgroup/$quota" ] && echo 50000 > "/sys/fs/cgroup/$quota"
+done
+
 echo "${SWAP}M" > /sys/block/zram0/disksize && mkswap /dev/zram0 && swapon /dev/zram0 ||
     cannot swap on zram
 [ -r /proc/pressure/memory ] || cannot 'account pressure (PSI)'

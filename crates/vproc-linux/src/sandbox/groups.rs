@@ -152,12 +152,15 @@ fn make(
     name: &str,
     limits: &Limits,
 ) -> Result<Group, Error> {
+    let path = parent.join(name);
+    let refused = |error| Error::file(super::error::MAKE_GROUP, &path, &error);
+    // Before a file of the parent is read, which would be named instead.
+    fs::metadata(parent).map_err(refused)?;
     let controllers = match hierarchy.version {
         CgroupVersion::V1 => hierarchy.controllers,
         CgroupVersion::V2 => apply::delegate(parent, limits)?,
     };
-    let path = parent.join(name);
-    fs::create_dir(&path).map_err(|error| Error::file(super::error::MAKE_GROUP, &path, &error))?;
+    fs::create_dir(&path).map_err(refused)?;
     let group = Group { path, version: hierarchy.version, controllers };
     if group.version == CgroupVersion::V1 && group.controllers.iter().any(|name| name == "cpuset") {
         let inherited = apply::inherit_cpuset(parent, &group.path);

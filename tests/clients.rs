@@ -77,7 +77,12 @@ fn uptime_w_and_ps() {
 #[test]
 fn swapon() {
     let Some(text) = contained("swapon", "swapon --show") else { return };
-    assert_eq!(text, "", "no swap is left in 256 MiB of a host without any, or none is shown");
+    // A group without a limit for swap may use what the host has.
+    let host = std::fs::read_to_string("/proc/swaps").unwrap();
+    match host.lines().count() {
+        1 => assert_eq!(text, "", "the host has no swap"),
+        _ => assert_eq!(text.lines().count(), 2, "a heading and one device: {text}"),
+    }
 }
 
 #[test]

@@ -10,34 +10,46 @@ const ENOENT: u32 = 2;
 #[test]
 fn limits_are_read_from_the_leaf_up_to_the_root() {
     let host = Host::open().unwrap();
-    let Some(memory) = mount_point(&host, "memory").filter(|_| is_root()) else { return };
+    let Some((memory, source)) = controller(&host, "memory").filter(|_| is_root()) else { return };
+    let is_v2 = source.starts_with("cgroup2");
+    let (limit, usage) = match is_v2 {
+        true => ("memory.max", "memory.current"),
+        false => ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    };
     let outer = Group::new(&memory);
+    if is_v2 {
+        fs::write(outer.0.join("cgroup.subtree_control"), "+memory").unwrap();
+    }
     let inner = outer.below("inner");
-    fs::write(inner.join("memory.limit_in_bytes"), "67108864").unwrap();
+    fs::write(inner.join(limit), "67108864").unwrap();
     let process = Running::sleep(&[&inner]);
 
-    let found = read_for(&host, process.pid(), "cgroup1:memory/memory.limit_in_bytes@lineage");
+    let found = read_for(&host, process.pid(), &format!("{source}/{limit}@lineage"));
     let places: Vec<(u32, u32)> = found.iter().map(|one| (one.level, one.depth)).collect();
-    assert_eq!(places, [(0, 2), (1, 1), (2, 0)]);
+    // The root of v2 has no limits.
+    let levels = if is_v2 { 2 } else { 3 };
+    assert_eq!(places, [(0, 2), (1, 1), (2, 0)][..levels]);
     assert_eq!(text(&found[0]), "67108864\n");
     let names: Vec<_> = found.iter().map(|one| one.group.clone().unwrap()).collect();
-    assert_eq!(names, [format!("{}/inner", outer.name()), outer.name(), "/".to_owned()]);
+    let expected = [format!("{}/inner", outer.name()), outer.name(), "/".to_owned()];
+    assert_eq!(names, expected[..levels]);
 
-    let leaf = read_for(&host, process.pid(), "cgroup1:memory/memory.usage_in_bytes@leaf");
+    let leaf = read_for(&host, process.pid(), &format!("{source}/{usage}@leaf"));
     assert_eq!((leaf.len(), leaf[0].level, leaf[0].depth), (1, 0, 2));
-    let nearest = read_for(&host, process.pid(), "cgroup1:memory/memory.stat@nearest");
+    let nearest = read_for(&host, process.pid(), &format!("{source}/memory.stat@nearest"));
     assert_eq!((nearest.len(), nearest[0].level), (1, 0));
-    assert!(text(&nearest[0]).contains("hierarchical_memory_limit 67108864\n"));
+    let part = if is_v2 { "anon " } else { "hierarchical_memory_limit 67108864\n" };
+    assert!(text(&nearest[0]).contains(part));
 }
 
 #[test]
 fn a_file_that_nobody_has_is_absent_at_the_leaf() {
     let host = Host::open().unwrap();
-    let Some(pids) = mount_point(&host, "pids").filter(|_| is_root()) else { return };
+    let Some((pids, source)) = controller(&host, "pids").filter(|_| is_root()) else { return };
     let group = Group::new(&pids);
     let process = Running::sleep(&[&group.0]);
     for scope in ["leaf", "nearest", "lineage"] {
-        let found = read_for(&host, process.pid(), &format!("cgroup1:pids/pids.no_such@{scope}"));
+        let found = read_for(&host, process.pid(), &format!("{source}/pids.no_such@{scope}"));
         assert_eq!(found.len(), 1, "{scope}");
         assert_eq!((found[0].level, found[0].depth), (0, 1));
         assert_eq!(found[0].content, Content::Absent(ENOENT));
@@ -88,7 +100,7 @@ fn the_root_of_v2_is_no_nearest_group() {
 #[test]
 fn a_subject_that_moved_is_read_where_it_is_now() {
     let host = Host::open().unwrap();
-    let Some(pids) = mount_point(&host, "pids").filter(|_| is_root()) else { return };
+    let Some((pids, source)) = controller(&host, "pids").filter(|_| is_root()) else { return };
     let (before, after) = (Group::new(&pids), Group::new(&pids));
     fs::write(after.0.join("pids.max"), "77").unwrap();
     let process = Running::sleep(&[&before.0]);
@@ -98,7 +110,7 @@ fn a_subject_that_moved_is_read_where_it_is_now() {
     drop(before);
     assert!(!gone.exists());
 
-    let found = read(&host, &subject, "cgroup1:pids/pids.max@leaf");
+    let found = read(&host, &subject, &format!("{source}/pids.max@leaf"));
     assert_eq!(text(&found[0]), "77\n");
     assert_eq!(found[0].group.as_deref(), Some(after.name().as_str()));
 }
@@ -106,14 +118,14 @@ fn a_subject_that_moved_is_read_where_it_is_now() {
 #[test]
 fn a_subject_that_ended_with_its_group_is_no_process() {
     let host = Host::open().unwrap();
-    let Some(pids) = mount_point(&host, "pids").filter(|_| is_root()) else { return };
+    let Some((pids, source)) = controller(&host, "pids").filter(|_| is_root()) else { return };
     let group = Group::new(&pids);
     let mut process = Running::sleep(&[&group.0]);
     let pid = process.pid();
     let subject = host.subject(pid, Identity::Reader).unwrap();
     process.end();
     drop(group);
-    let wanted = sources(&["cgroup1:pids/pids.max@leaf"]);
+    let wanted = sources(&[&format!("{source}/pids.max@leaf")]);
     let read = host.read(&subject, host.environment(Vec::new()), &wanted);
     assert!(matches!(read, Err(Error::NoSuchProcess(ended)) if ended == pid), "{read:?}");
 }
@@ -127,7 +139,7 @@ fn only_the_root_of_every_hierarchy_is_the_host() {
     let mounts: Vec<_> =
         host.hierarchies().iter().flat_map(|one| one.mount_points()).map(Into::into).collect();
     let mounts: Vec<&std::path::Path> = mounts.iter().map(std::path::PathBuf::as_path).collect();
-    let Some(pids) = mount_point(&host, "pids") else { return };
+    let Some((pids, _)) = controller(&host, "pids") else { return };
     let group = Group::new(&pids);
     let process = Running::sleep(&mounts);
     assert!(host.subject(process.pid(), Identity::Init).unwrap().is_host());

@@ -44,9 +44,25 @@ pub(crate) fn mount_point(host: &Host, controller: &str) -> Option<PathBuf> {
     });
     let point = found.and_then(|hierarchy| hierarchy.mount_points().next()).map(Path::to_owned);
     if point.is_none() {
-        skip(&format!("no hierarchy has `{controller}` here"));
+        match controller {
+            "" => skip("cgroup v2 is not mounted"),
+            name => skip(&format!("no hierarchy of v1 has {name}")),
+        }
     }
     point
+}
+
+/// Where groups have a controller, v1 or v2, and how its sources begin.
+pub(crate) fn controller(host: &Host, name: &str) -> Option<(PathBuf, String)> {
+    let v2 = host.hierarchies().iter().find(|one| one.version() == CgroupVersion::V2);
+    let v2 = v2.and_then(|one| one.mount_points().next()).filter(|point| {
+        let passed_on = fs::read_to_string(point.join("cgroup.subtree_control"));
+        passed_on.is_ok_and(|names| names.split_whitespace().any(|word| word == name))
+    });
+    match v2 {
+        Some(point) => Some((point.to_owned(), format!("cgroup2:{name}"))),
+        None => mount_point(host, name).map(|point| (point, format!("cgroup1:{name}"))),
+    }
 }
 
 /// Waits until something is there.

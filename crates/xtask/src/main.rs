@@ -3,6 +3,7 @@
 //! They need nothing but cargo and rustup, so that a fresh clone on a fresh
 //! machine does everything with one of them.
 
+mod compare;
 mod kernels;
 
 use std::env;
@@ -17,6 +18,8 @@ usage: cargo xtask COMMAND
   test    run every test
   check   rustfmt, clippy and rustdoc, without warnings
   bench   print the benchmarks, as ratios of one run
+  compare-lxcfs [--lxcfs PATH]
+          print what lxcfs shows a container beside what vproc shows; needs root
   kernels run the tests that depend on the kernel on other kernels, emulated;
           `cargo xtask kernels --help` says more
 
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         "test" => test(rest),
         "check" => check(),
         "bench" => bench(rest),
+        "compare-lxcfs" => compare::compare(rest),
         "kernels" => wasm_target().and_then(|()| kernels::main(rest)),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

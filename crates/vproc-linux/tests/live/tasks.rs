@@ -36,7 +36,9 @@ fn groups_below_count_too_and_ids_are_the_containers() {
     let below = group.below("service");
     let script = "sleep 1000 & while :; do :; done & sleep 1000 & exec sleep 1000";
     let container = Running::start(&[&group.0], &in_pidns(1, &["sh", "-c", script]));
-    let init = container.descendant("sleep");
+    // The first that is called so may be a child of the shell that becomes one.
+    let sleep = container.descendant("sleep");
+    let init = host.subject(sleep, Identity::Init).unwrap().init();
     // Three in the background, their parent, and `unshare`, from outside.
     let five = wait_for("five tasks", || {
         Some(count(&host, init)).filter(|counts| counts.total == 5 && counts.running >= 1)

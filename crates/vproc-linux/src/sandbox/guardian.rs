@@ -135,6 +135,10 @@ fn pass_on(control: &OwnedFd, init: Pid) -> bool {
 /// that uptime, boot time and start times agree; false where the kernel or
 /// the guardian's privileges do not allow it (time_namespaces(7)).
 fn start_clocks_at_zero() -> bool {
+    let release = rustix::system::uname();
+    if !moves_start_times(&release.release().to_string_lossy()) {
+        return false;
+    }
     if sys::unshare(UnshareFlags::NEWTIME).is_err() {
         return false;
     }
@@ -147,10 +151,42 @@ fn start_clocks_at_zero() -> bool {
     fs::write("/proc/self/timens_offsets", monotonic + &boottime).is_ok()
 }
 
+/// Whether a time namespace moves the start times in `/proc/PID/stat` along
+/// with the clocks that tools compare them with: since Linux 5.11, while time
+/// namespaces came with 5.6 (time_namespaces(7)). Before, `ps` would see
+/// processes that start in the future.
+fn moves_start_times(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 11),
+        _ => false,
+    }
+}
+
 /// The kernel takes nanoseconds between 0 and a second only.
 fn negative(time: Timespec) -> (i64, i64) {
     match time.tv_nsec {
         0 => (-time.tv_sec, 0),
         nanoseconds => (-time.tv_sec - 1, 1_000_000_000 - nanoseconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_times_move_since_5_11() {
+        for (release, moves) in [
+            ("5.10.0-35-cloud-amd64", false),
+            ("5.11.0", true),
+            ("6.1.0-50-cloud-amd64", true),
+            ("6.18.44", true),
+            ("4.19.0", false),
+            ("10.0", true),
+            ("unknown", false),
+        ] {
+            assert_eq!(moves_start_times(release), moves, "{release}");
+        }
     }
 }

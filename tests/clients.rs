@@ -5,7 +5,7 @@
 
 mod command;
 
-use command::{VPROCCTL, printed};
+use command::printed;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -17,26 +17,10 @@ use vproc_tests::skip;
 const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/v2-6.12-run-96m.json");
 
 /// What a command prints in a container of 256 MiB and one CPU.
-fn contained(test: &str, command: &str) -> Option<String> {
-    let program = command.split_whitespace().next().unwrap();
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap();
-    if !found.status.success() {
-        skip(test, &format!("{program} is not installed"));
-        return None;
-    }
-    let output = Command::new(VPROCCTL)
-        .args(["run", "--memory", "256M", "--cpuset", "0", "--", "sh", "-c", command])
-        .env("LC_ALL", "C")
-        .env("TERM", "dumb")
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    if matches!(output.status.code(), Some(4 | 7)) {
-        skip(test, &format!("no container can be started here: {}", error.trim()));
-        return None;
-    }
-    assert!(output.status.success() && error.is_empty(), "{command}: {error}");
-    Some(String::from_utf8(output.stdout).unwrap())
+fn contained(test: &str, script: &str) -> Option<String> {
+    let program = script.split_whitespace().next().unwrap();
+    let limits = ["--memory", "256M", "--cpuset", "0"];
+    command::contained(test, &[program], &limits, script)
 }
 
 /// The line that has `part` in it.

@@ -2,37 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod command;
+
+use command::VPROCCTL;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use vproc_tests::skip;
 
-/// The program, as cargo built it for this test.
-const VPROCCTL: &str = env!("CARGO_BIN_EXE_vprocctl");
-
-/// What a command prints within limits; `None` where none can be set.
+/// What a script prints within limits.
 fn contained(test: &str, limits: &[&str], script: &str) -> Option<String> {
-    let missing = ["free", "uptime", "ps"].into_iter().find(|tool| {
-        let found = Command::new(tool).arg("--version").stdout(Stdio::null()).status();
-        !found.is_ok_and(|status| status.success())
-    });
-    if let Some(tool) = missing {
-        skip(test, &format!("{tool} of procps is not installed"));
-        return None;
-    }
-    let output = Command::new(VPROCCTL)
-        .arg("run")
-        .args(limits)
-        .args(["--", "sh", "-c", script])
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    if matches!(output.status.code(), Some(4 | 7)) {
-        skip(test, &format!("no container can be started here: {}", error.trim()));
-        return None;
-    }
-    assert!(output.status.success() && error.is_empty(), "{error}");
-    Some(String::from_utf8(output.stdout).unwrap())
+    command::contained(test, &["free", "uptime", "ps"], limits, script)
 }
 
 /// Numbers of the line that starts with `label`.

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // no target uses all of it
 
 use std::process::{Command, Output};
-use vproc_tests::HOSTILE;
+use vproc_tests::{HOSTILE, skip};
 
 /// The program, as cargo built it for this test.
 pub(crate) const VPROCCTL: &str = env!("CARGO_BIN_EXE_vprocctl");
@@ -56,4 +56,36 @@ pub(crate) fn hostile(directory: &tempfile::TempDir) -> String {
     let file = path(directory, "hostile.wasm");
     std::fs::write(&file, HOSTILE).unwrap();
     file
+}
+
+/// What a script prints within limits; `None` where no container can be had,
+/// or not all the programs that it runs.
+pub(crate) fn contained(
+    test: &str,
+    programs: &[&str],
+    limits: &[&str],
+    script: &str,
+) -> Option<String> {
+    for program in programs {
+        let look = format!("command -v {program}");
+        if !Command::new("sh").args(["-c", &look]).output().unwrap().status.success() {
+            skip(test, &format!("{program} is not installed"));
+            return None;
+        }
+    }
+    let output = Command::new(VPROCCTL)
+        .arg("run")
+        .args(limits)
+        .args(["--", "sh", "-c", script])
+        .env("LC_ALL", "C")
+        .env("TERM", "dumb")
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    if matches!(output.status.code(), Some(4 | 7)) {
+        skip(test, &format!("no container can be started here: {}", error.trim()));
+        return None;
+    }
+    assert!(output.status.success() && error.is_empty(), "{script}: {error}");
+    Some(String::from_utf8(output.stdout).unwrap())
 }

@@ -50,13 +50,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let host = Host::open()?;
     let environment = host.environment(arguments.policy.settings.clone());
     let loaded = arguments.policy.load(&environment)?;
-    let mut entries = Vec::new();
-    for path in &arguments.paths {
-        entries.extend(loaded.expand(path)?);
-    }
-    if arguments.paths.is_empty() {
-        entries.extend(&loaded.manifest.entries);
-    }
+    let entries = loaded.entries(&arguments.paths)?;
     let subject = arguments.subject.resolve(&host)?;
     let readings =
         host.read(&subject, environment, &Manifest::sources(entries)).map_err(|error| {

@@ -46,13 +46,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.knobs {
         return print_knobs(&loaded.manifest.knobs, arguments.json);
     }
-    let mut entries: Vec<&Entry> = Vec::new();
-    for path in &arguments.paths {
-        entries.extend(loaded.expand(path)?);
-    }
-    if arguments.paths.is_empty() {
-        entries.extend(&loaded.manifest.entries);
-    }
+    let entries = loaded.entries(&arguments.paths)?;
     let readings = match arguments.subject.pid {
         Some(_) => {
             let subject = arguments.subject.resolve(&host)?;

@@ -90,9 +90,22 @@ fn cache() -> Option<Cache> {
 }
 
 impl Loaded {
-    /// The entries that paths and directories name, in the manifest's order
-    /// within each.
-    pub(crate) fn expand(&self, path: &str) -> Result<Vec<&Entry>, Failure> {
+    /// The entries that paths and directories name; all that is served where
+    /// none is named.
+    pub(crate) fn entries(&self, paths: &[String]) -> Result<Vec<&Entry>, Failure> {
+        if paths.is_empty() {
+            return Ok(self.manifest.entries.iter().collect());
+        }
+        let mut entries = Vec::new();
+        for path in paths {
+            entries.extend(self.expand(path)?);
+        }
+        Ok(entries)
+    }
+
+    /// The entry at a path, or those below a directory, in the manifest's
+    /// order.
+    fn expand(&self, path: &str) -> Result<Vec<&Entry>, Failure> {
         let trimmed = path.trim_end_matches('/');
         let below = |entry: &&Entry| {
             entry.path.strip_prefix(trimmed).is_some_and(|rest| rest.starts_with('/'))

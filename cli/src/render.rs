@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Some(capture) => replay(&arguments, capture)?,
         None => live(&arguments)?,
     };
-    let entries = expand(&loaded, &arguments.paths)?;
+    let entries = loaded.entries(&arguments.paths)?;
     if arguments.json {
         print_json(&loaded, &entries, &readings)?;
         return Ok(ExitCode::SUCCESS);
@@ -96,14 +96,6 @@ fn print_json(loaded: &Loaded, entries: &[&Entry], readings: &Readings) -> Resul
     output::write_json(&files)
 }
 
-fn expand<'a>(loaded: &'a Loaded, paths: &[String]) -> Result<Vec<&'a Entry>, Failure> {
-    let mut entries = Vec::new();
-    for path in paths {
-        entries.extend(loaded.expand(path)?);
-    }
-    Ok(entries)
-}
-
 fn live(arguments: &Arguments) -> Result<(Loaded, Readings), Failure> {
     let Some(pid) = arguments.subject.pid else {
         let message = "render needs --pid PID, --pid self, or --from FILE.json";
@@ -112,7 +104,7 @@ fn live(arguments: &Arguments) -> Result<(Loaded, Readings), Failure> {
     let host = Host::open()?;
     let environment = host.environment(arguments.policy.settings.clone());
     let loaded = arguments.policy.load(&environment)?;
-    let sources = Manifest::sources(expand(&loaded, &arguments.paths)?);
+    let sources = Manifest::sources(loaded.entries(&arguments.paths)?);
     let subject = arguments.subject.resolve(&host)?;
     let readings = host.read(&subject, environment, &sources).map_err(|error| {
         Failure::from(error).during(format_args!("cannot render for process {pid}"))

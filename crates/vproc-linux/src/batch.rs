@@ -1,12 +1,13 @@
 //! One batch of inputs.
 
-use crate::content::{CGROUP_LIMIT, HOST_LIMIT, Scratch, Unread};
-use crate::ladder::{Ladder, absent};
+use crate::content::{CGROUP_LIMIT, Scratch, Unread};
+use crate::host_file;
+use crate::kept::keep;
+use crate::ladder::{Ladder, Look, absent};
 use crate::membership::{Group, Membership};
-use crate::pseudofs::PseudoFs;
-use crate::{Error, Host, Subject, allowed, tasks};
-use rustix::fd::AsFd;
-use rustix::fs::{Mode, fstat};
+use crate::subject::Standing;
+use crate::{Error, Host, Subject, tasks};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use vproc_snapshot::{CgroupVersion, Content, Process, Reading, Record, Scope, Source};
 
@@ -14,17 +15,24 @@ use vproc_snapshot::{CgroupVersion, Content, Process, Reading, Record, Scope, So
 pub(crate) struct Batch<'h> {
     host: &'h Host,
     subject: &'h Subject,
-    membership: &'h Membership,
+    standing: &'h Standing,
     scratch: Scratch,
     /// The ways up that were opened, by the place of the group in the
     /// membership; `None` where no mount shows the group.
     ladders: Vec<(usize, Option<Ladder<'h>>)>,
 }
 
+/// What a cgroup source gives, and how to see it again.
+pub(crate) struct Sight {
+    pub(crate) look: Look,
+    /// Which group of the membership it is about.
+    pub(crate) place: usize,
+}
+
 impl<'h> Batch<'h> {
-    pub(crate) fn new(host: &'h Host, subject: &'h Subject, membership: &'h Membership) -> Self {
+    pub(crate) fn new(host: &'h Host, subject: &'h Subject, standing: &'h Standing) -> Self {
         let scratch = Scratch::default();
-        Batch { host, subject, membership, scratch, ladders: Vec::new() }
+        Batch { host, subject, standing, scratch, ladders: Vec::new() }
     }
 
     /// Whether a group of the subject was removed meanwhile, so that the
@@ -36,96 +44,66 @@ impl<'h> Batch<'h> {
     /// Reads everything that is found at a source.
     pub(crate) fn record(&mut self, source: &Source) -> Result<Record, Error> {
         let found = match source {
-            Source::Host(path) => vec![Reading::plain(self.host_file(path)?)],
+            Source::Host(path) => {
+                let (content, _) = host_file::open_and_read(self.host, path, &mut self.scratch)?;
+                vec![Reading::plain(content)]
+            }
             Source::Cgroup { version, controller, name, scope } => {
-                self.cgroup_file(*version, controller, name, *scope)?
+                let sight = self.cgroup_file(*version, controller, name, *scope)?;
+                sight.map(|sight| sight.look.found).unwrap_or_default()
             }
             Source::Process { of, name } => {
-                vec![Reading::plain(self.process_file(*of, name)?)]
+                let scratch = &mut self.scratch;
+                let (content, _) = process_file(self.host, self.subject, *of, name, scratch)?;
+                vec![Reading::plain(content)]
             }
             Source::Tasks => vec![Reading::plain(tasks::count(
-                self.host.procfs(),
-                self.host.hierarchy_set(),
-                self.membership,
+                self.host,
                 self.subject,
+                self.standing,
                 &mut self.scratch,
             ))],
         };
         Ok(Record { source: source.clone(), found })
     }
 
-    fn host_file(&mut self, path: &str) -> Result<Content, Error> {
-        let (filesystem, below): (&PseudoFs, &str) =
-            match (path.strip_prefix("/proc/"), path.strip_prefix("/sys/")) {
-                (Some(below), _) => (self.host.procfs(), below),
-                (None, Some(below)) => (self.host.sysfs()?, below),
-                (None, None) => return Ok(absent(Errno::NOENT)),
-            };
-        match host_content(filesystem, below, &mut self.scratch) {
-            Ok(content) => Ok(content),
-            Err(Unread::Errno(Errno::XDEV)) => Err(filesystem.error(below, Errno::XDEV)),
-            Err(Unread::Errno(errno)) => Ok(absent(errno)),
-            Err(Unread::TooLarge) => {
-                Err(Error::TooLarge { path: path.to_owned(), limit: HOST_LIMIT })
-            }
-        }
-    }
-
-    fn process_file(&mut self, of: Process, name: &str) -> Result<Content, Error> {
-        let process = match of {
-            Process::Init => self.subject.init_process(),
-            Process::Subject => self.subject.process(),
-        };
-        let read = process
-            .open_file(self.host.procfs(), name)
-            .map_err(Unread::Errno)
-            .and_then(|file| Ok(self.scratch.read(file.as_fd(), CGROUP_LIMIT)?.to_vec()));
-        match read {
-            Ok(bytes) => Ok(bytes.into()),
-            Err(Unread::Errno(Errno::XDEV)) => {
-                Err(self.host.procfs().error(&format!("{}/{name}", process.id()), Errno::XDEV))
-            }
-            Err(Unread::Errno(errno)) => Ok(absent(errno)),
-            Err(Unread::TooLarge) => {
-                Err(Error::TooLarge { path: process.path(name), limit: CGROUP_LIMIT })
-            }
-        }
-    }
-
-    fn cgroup_file(
+    /// Reads a cgroup file; `None` where this host lacks the hierarchy.
+    pub(crate) fn cgroup_file(
         &mut self,
         version: CgroupVersion,
         controller: &str,
         name: &str,
         scope: Scope,
-    ) -> Result<Vec<Reading>, Error> {
-        let Some((place, group)) = self.group(version, controller) else { return Ok(Vec::new()) };
+    ) -> Result<Option<Sight>, Error> {
+        let Some((place, group)) = self.group(version, controller) else { return Ok(None) };
         if !self.ladders.iter().any(|(known, _)| *known == place) {
             let ladder = self.host.hierarchy_set().locate(group).map(Ladder::new);
             self.ladders.push((place, ladder));
         }
-        match self.ladders.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, Some(ladder))) => ladder.read(&mut self.scratch, name, scope),
-            _ => Ok(vec![hidden(group)]),
-        }
+        let look = match self.ladders.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, Some(ladder))) => ladder.look(&mut self.scratch, name, scope)?,
+            _ => Look::at(hidden(group)),
+        };
+        Ok(Some(Sight { look, place }))
     }
 
     /// The subject's group in the hierarchy that a need means, if this host
     /// has that hierarchy.
     fn group(&self, version: CgroupVersion, controller: &str) -> Option<(usize, &'h Group)> {
+        let membership: &'h Membership = &self.standing.membership;
         let group = match version {
-            CgroupVersion::V1 => self.membership.v1(controller)?,
-            CgroupVersion::V2 if self.membership.is_v1_controller(controller) => return None,
-            CgroupVersion::V2 => self.membership.v2()?,
+            CgroupVersion::V1 => membership.v1(controller)?,
+            CgroupVersion::V2 if membership.is_v1_controller(controller) => return None,
+            CgroupVersion::V2 => membership.v2()?,
         };
         // A hierarchy that distributes something and is not mounted here may
         // hold limits that we do not see. Without controllers it holds none,
         // and is as good as not there.
-        let counts = self.membership.with_controllers().any(|counted| counted == group);
+        let counts = membership.with_controllers().any(|counted| counted == group);
         if !counts && !self.host.hierarchy_set().is_mounted(group) {
             return None;
         }
-        let place = self.membership.groups().iter().position(|candidate| candidate == group)?;
+        let place = membership.groups().iter().position(|candidate| candidate == group)?;
         Some((place, group))
     }
 }
@@ -142,16 +120,30 @@ fn hidden(group: &Group) -> Reading {
     }
 }
 
-fn host_content(
-    filesystem: &PseudoFs,
-    path: &str,
+/// Reads a file of a process, and hands out the descriptor if it can be kept.
+pub(crate) fn process_file(
+    host: &Host,
+    subject: &Subject,
+    of: Process,
+    name: &str,
     scratch: &mut Scratch,
-) -> Result<Content, Unread> {
-    let file = filesystem.open_file(path)?;
-    // A container's readers are not root, whatever we are.
-    let is_public = Mode::from_raw_mode(fstat(&file)?.st_mode).contains(Mode::ROTH);
-    if !is_public && !allowed::ROOT_ONLY_ALLOWED.contains(&path) {
-        return Err(Unread::Errno(Errno::ACCESS));
+) -> Result<(Content, Option<OwnedFd>), Error> {
+    let process = match of {
+        Process::Init => subject.init_process(),
+        Process::Subject => subject.process(),
+    };
+    let read = process.open_file(host.procfs(), name).map_err(Unread::Errno).and_then(|file| {
+        let content = scratch.read(file.as_fd(), CGROUP_LIMIT)?.to_vec().into();
+        Ok((content, keep(file)))
+    });
+    match read {
+        Ok(read) => Ok(read),
+        Err(Unread::Errno(Errno::XDEV)) => {
+            Err(host.procfs().error(&format!("{}/{name}", process.id()), Errno::XDEV))
+        }
+        Err(Unread::Errno(errno)) => Ok((absent(errno), None)),
+        Err(Unread::TooLarge) => {
+            Err(Error::TooLarge { path: process.path(name), limit: CGROUP_LIMIT })
+        }
     }
-    Ok(scratch.read(file.as_fd(), HOST_LIMIT)?.to_vec().into())
 }

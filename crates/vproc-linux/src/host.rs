@@ -2,15 +2,17 @@
 
 use crate::batch::Batch;
 use crate::content::{HOST_LIMIT, Scratch, Unread};
+use crate::freshness::Moment;
 use crate::hierarchy::Hierarchies;
+use crate::host_file::HostFiles;
 use crate::process::Process;
 use crate::pseudofs::{PROC, PseudoFs, SYS};
-use crate::{Error, Hierarchy, HostPid, Identity, Membership, Subject, allowed};
+use crate::subject::Standing;
+use crate::{Error, Feed, Freshness, Hierarchy, HostPid, Identity, Membership, Subject, allowed};
 use rustix::fd::AsFd;
 use rustix::param::{clock_ticks_per_second, page_size};
-use rustix::time::{ClockId, clock_gettime};
-use std::sync::OnceLock;
-use vproc_snapshot::{CgroupLayout, Environment, Readings, Setting, Source};
+use std::sync::{Arc, OnceLock};
+use vproc_snapshot::{CgroupLayout, Environment, Readings, Record, Setting, Source};
 
 /// A Linux host: its procfs and its cgroup hierarchies.
 ///
@@ -23,6 +25,9 @@ pub struct Host {
     sysfs: OnceLock<PseudoFs>,
     hierarchies: Hierarchies,
     own_namespace: u64,
+    freshness: Freshness,
+    files: HostFiles,
+    boot: OnceLock<u32>,
 }
 
 impl Host {
@@ -56,7 +61,15 @@ impl Host {
             let text = myself.read(&procfs, &mut scratch, "cgroup")?;
             Membership::parse(text).into_iter().for_each(|own| hierarchies.set_own(own));
         }
-        Ok(Host { procfs, sysfs: OnceLock::new(), hierarchies, own_namespace })
+        Ok(Host {
+            procfs,
+            sysfs: OnceLock::new(),
+            hierarchies,
+            own_namespace,
+            freshness: Freshness::default(),
+            files: HostFiles::default(),
+            boot: OnceLock::new(),
+        })
     }
 
     /// Whether nothing can be mounted over the files of `/proc` that are
@@ -115,7 +128,7 @@ impl Host {
 
     /// Finds out whose container a reader sees.
     pub fn subject(&self, reader: HostPid, identity: Identity) -> Result<Subject, Error> {
-        Subject::resolve(&self.procfs, self.own_namespace, &self.hierarchies, reader, identity)
+        Subject::resolve(self, reader, identity)
     }
 
     /// Reads sources in one batch.
@@ -131,27 +144,48 @@ impl Host {
         sources: &[Source],
     ) -> Result<Readings, Error> {
         allowed::check_sources(sources)?;
-        let (records, lost_leaf) = self.records(subject, subject.membership(), sources)?;
+        let (records, lost_leaf) = self.records(subject, subject.standing(), sources)?;
         subject.check()?;
-        let records = if lost_leaf {
-            let mut scratch = Scratch::default();
-            let membership = subject.current_membership(&self.procfs, &mut scratch)?;
-            let (records, _) = self.records(subject, &membership, sources)?;
+        let (records, is_host) = if lost_leaf {
+            let standing = subject.current_standing(self, &mut Scratch::default())?;
+            let (records, _) = self.records(subject, &standing, sources)?;
             subject.check()?;
-            records
+            (records, standing.is_host)
         } else {
-            records
+            (records, subject.is_host())
         };
-        Ok(Readings { environment, now: boot_time(), is_host: subject.is_host(), records })
+        Ok(Readings { environment, now: Moment::now().0, is_host, records })
+    }
+
+    /// Keeps the sources of one entry open for a subject, to read them again
+    /// and again. Nothing is read before [`Feed::read`].
+    pub fn feed(
+        &self,
+        subject: Arc<Subject>,
+        environment: Environment,
+        sources: &[Source],
+    ) -> Result<Feed, Error> {
+        allowed::check_sources(sources)?;
+        Ok(Feed::new(self, subject, environment, sources))
+    }
+
+    /// How old what is kept may be.
+    pub fn freshness(&self) -> Freshness {
+        self.freshness
+    }
+
+    /// Sets how old what is kept may be.
+    pub fn with_freshness(self, freshness: Freshness) -> Self {
+        Host { freshness, ..self }
     }
 
     fn records(
         &self,
         subject: &Subject,
-        membership: &Membership,
+        standing: &Standing,
         sources: &[Source],
-    ) -> Result<(Vec<vproc_snapshot::Record>, bool), Error> {
-        let mut batch = Batch::new(self, subject, membership);
+    ) -> Result<(Vec<Record>, bool), Error> {
+        let mut batch = Batch::new(self, subject, standing);
         let records: Result<Vec<_>, _> =
             sources.iter().map(|source| batch.record(source)).collect();
         match records {
@@ -162,6 +196,25 @@ impl Host {
             }
             Ok(records) => Ok((records, batch.lost_leaf())),
         }
+    }
+
+    /// The inode of the pid namespace that this program runs in.
+    pub(crate) fn own_namespace(&self) -> u64 {
+        self.own_namespace
+    }
+
+    /// The files of the host that feeds share.
+    pub(crate) fn files(&self) -> &HostFiles {
+        &self.files
+    }
+
+    /// A number of this boot: the beginning of its random id.
+    pub(crate) fn boot(&self) -> u32 {
+        *self.boot.get_or_init(|| {
+            let mut scratch = Scratch::default();
+            let id = self.text(&mut scratch, "sys/kernel/random/boot_id");
+            id.and_then(|id| u32::from_str_radix(id.get(..8)?, 16).ok()).unwrap_or_default()
+        })
     }
 
     pub(crate) fn procfs(&self) -> &PseudoFs {
@@ -194,11 +247,4 @@ fn check_numbering(procfs: &PseudoFs) -> Result<(), Error> {
             reason: "it belongs to another pid namespace than this process",
         }),
     }
-}
-
-/// `CLOCK_BOOTTIME` in nanoseconds.
-fn boot_time() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
 }

@@ -16,6 +16,25 @@ pub(crate) struct Ladder<'h> {
     lost_leaf: bool,
 }
 
+/// What was found for one file, and what to look at again.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    pub(crate) found: Vec<Reading>,
+    /// The open files, one for each of `found`. Fewer where some stand for a
+    /// file that could not be opened.
+    pub(crate) files: Vec<Option<OwnedFd>>,
+    /// Files that are not there, of groups that may get them: all but the
+    /// root, whose files are there from the start. Paths below the mount.
+    pub(crate) missing: Vec<Vec<u8>>,
+}
+
+impl Look {
+    /// Nothing but what stands for a file.
+    pub(crate) fn at(reading: Reading) -> Self {
+        Look { found: vec![reading], ..Look::default() }
+    }
+}
+
 impl<'h> Ladder<'h> {
     pub(crate) fn new(spot: Spot<'h>) -> Self {
         let opened = spot.names.iter().map(|_| None).collect();
@@ -28,42 +47,46 @@ impl<'h> Ladder<'h> {
     }
 
     /// Reads a file from the groups that a scope selects.
-    pub(crate) fn read(
+    pub(crate) fn look(
         &mut self,
         scratch: &mut Scratch,
         name: &str,
         scope: Scope,
-    ) -> Result<Vec<Reading>, Error> {
+    ) -> Result<Look, Error> {
         if let Err(errno) = self.directory(0) {
             let gone = is_gone(errno);
             self.lost_leaf |= gone;
             // The process is somewhere else by now. "No such file" would say
             // that its group has no limit.
-            return Ok(vec![self.absent(0, if gone { Errno::STALE } else { errno })]);
+            return Ok(Look::at(self.absent(0, if gone { Errno::STALE } else { errno })));
         }
         let last = match scope {
             Scope::Leaf => 0,
             Scope::Nearest | Scope::Lineage => self.opened.len(),
         };
-        let mut found = Vec::new();
+        let mut look = Look::default();
         for level in 0..=last {
-            let is_ancestor_root = level > 0 && self.depth(level) == 0;
-            if scope == Scope::Nearest && is_ancestor_root {
+            let is_root = self.depth(level) == 0;
+            if scope == Scope::Nearest && level > 0 && is_root {
                 break;
             }
-            let content = self.content(scratch, level, name)?;
+            let (content, file) = self.content(scratch, level, name)?;
             if content == absent(Errno::NOENT) {
+                if !is_root {
+                    look.missing.push(self.names_of_file(level, name));
+                }
                 continue;
             }
-            found.push(self.reading(level, content));
+            look.found.push(self.reading(level, content));
+            look.files.push(file);
             if scope == Scope::Nearest {
                 break;
             }
         }
-        if found.is_empty() {
-            found.push(self.absent(0, Errno::NOENT));
+        if look.found.is_empty() {
+            look.found.push(self.absent(0, Errno::NOENT));
         }
-        Ok(found)
+        Ok(look)
     }
 
     fn content(
@@ -71,24 +94,29 @@ impl<'h> Ladder<'h> {
         scratch: &mut Scratch,
         level: usize,
         name: &str,
-    ) -> Result<Content, Error> {
-        let read = self
+    ) -> Result<(Content, Option<OwnedFd>), Error> {
+        let opened = self
             .directory(level)
-            .and_then(|directory| beneath::open_file(directory, name.as_bytes()))
-            .map_err(Unread::Errno)
-            .and_then(|file| Ok(scratch.read(file.as_fd(), CGROUP_LIMIT)?.to_vec()));
-        match read {
-            Ok(bytes) => Ok(bytes.into()),
-            Err(Unread::Errno(errno)) => {
-                // kernfs answers ENODEV for the open files of a removed group.
-                self.lost_leaf |= level == 0 && errno == Errno::NODEV;
-                Ok(absent(errno))
-            }
+            .and_then(|directory| beneath::open_file(directory, name.as_bytes()));
+        let file = match opened {
+            Ok(file) => file,
+            Err(errno) => return Ok((self.failed(level, errno), None)),
+        };
+        let content = match scratch.read(file.as_fd(), CGROUP_LIMIT) {
+            Ok(bytes) => bytes.to_vec().into(),
+            Err(Unread::Errno(errno)) => self.failed(level, errno),
             Err(Unread::TooLarge) => {
                 let path = format!("{}/{name}", self.path(level));
-                Err(Error::TooLarge { path, limit: CGROUP_LIMIT })
+                return Err(Error::TooLarge { path, limit: CGROUP_LIMIT });
             }
-        }
+        };
+        Ok((content, Some(file)))
+    }
+
+    fn failed(&mut self, level: usize, errno: Errno) -> Content {
+        // kernfs answers ENODEV for the open files of a removed group.
+        self.lost_leaf |= level == 0 && errno == Errno::NODEV;
+        absent(errno)
     }
 
     /// Opens the directory of the leaf (level 0) or of an ancestor.
@@ -103,6 +131,16 @@ impl<'h> Ladder<'h> {
                 .map(|directory| directory.as_fd())
                 .map_err(|errno| *errno),
         }
+    }
+
+    /// The names from the mounted group to a file.
+    fn names_of_file(&self, level: usize, name: &str) -> Vec<u8> {
+        let mut path = names_at(&self.spot.names, level).join(&b'/');
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.as_bytes());
+        path
     }
 
     fn depth(&self, level: usize) -> u32 {

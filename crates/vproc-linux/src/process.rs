@@ -78,14 +78,23 @@ impl Process {
 
     /// Whether the process has not ended. A zombie has.
     pub(crate) fn is_alive(&self) -> bool {
-        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        matches!(retry_on_intr(|| poll(&mut fds, Some(&now))), Ok(0))
+        none_ready(&mut [PollFd::new(&self.pidfd, PollFlags::IN)])
     }
 
     /// Fails if the process has ended.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.is_alive() { Ok(()) } else { Err(Error::NoSuchProcess(self.id)) }
+    }
+
+    /// What holds it: a pidfd of the process and, for a thread that is not the
+    /// leader, the directory that is there as long as the thread is.
+    pub(crate) fn into_held(self) -> (OwnedFd, Option<String>) {
+        let is_thread = self.directory.contains('/');
+        (self.pidfd, is_thread.then_some(self.directory))
+    }
+
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
     }
 
     /// Opens a file of its directory.
@@ -131,7 +140,7 @@ impl Process {
     }
 
     /// The error for an errno at one of its files.
-    fn error(&self, procfs: &PseudoFs, name: &str, errno: Errno) -> Error {
+    pub(crate) fn error(&self, procfs: &PseudoFs, name: &str, errno: Errno) -> Error {
         match errno {
             Errno::NOENT | Errno::SRCH if self.is_alive() && !procfs.is_private() => {
                 Error::Permission {
@@ -144,4 +153,19 @@ impl Process {
             _ => procfs.error(&format!("{}/{name}", self.directory), errno),
         }
     }
+}
+
+/// Fails if one of two processes has ended.
+pub(crate) fn check(both: [&Process; 2]) -> Result<(), Error> {
+    let mut fds = both.map(|process| PollFd::new(&process.pidfd, PollFlags::IN));
+    if none_ready(&mut fds) {
+        return Ok(());
+    }
+    both.into_iter().try_for_each(Process::check)
+}
+
+/// Whether none of some pidfds says that its process has ended.
+pub(crate) fn none_ready(pidfds: &mut [PollFd<'_>]) -> bool {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(retry_on_intr(|| poll(pidfds, Some(&at_once))), Ok(0))
 }

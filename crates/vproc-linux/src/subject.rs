@@ -1,17 +1,20 @@
 //! Whose container a read is about.
 
 use crate::content::Scratch;
-use crate::hierarchy::Hierarchies;
-use crate::process::Process;
+use crate::freshness::Moment;
+use crate::process::{self, Process};
 use crate::pseudofs::PseudoFs;
 use crate::stat::status_numbers;
-use crate::{Error, HostPid, Identity, Membership, PidNamespace, init_pid};
+use crate::watch::Watch;
+use crate::{Error, Host, HostPid, Identity, Membership, PidNamespace, init_pid};
 use rustix::io::Errno;
 use vproc_snapshot::CgroupVersion;
 
+mod key;
+
 /// The process whose cgroup counts, and what was found out about it.
 ///
-/// Processes are held by pidfds: [`Host::read`](crate::Host::read) fails once
+/// Processes are held by pidfds: [`Host::read`] fails once
 /// they have ended, even if their ids are in use again.
 #[derive(Debug)]
 pub struct Subject {
@@ -21,23 +24,27 @@ pub struct Subject {
     /// is the same process.
     init: Option<Process>,
     namespace: PidNamespace,
-    membership: Membership,
+    standing: Standing,
+    watch: Watch,
     in_own_namespace: bool,
-    is_host: bool,
+    key: String,
+}
+
+/// Where a process stands at some moment.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) membership: Membership,
+    /// Whether the groups, and the pid namespace, are those of the host.
+    pub(crate) is_host: bool,
 }
 
 impl Subject {
-    pub(crate) fn resolve(
-        procfs: &PseudoFs,
-        own_namespace: u64,
-        hierarchies: &Hierarchies,
-        reader: HostPid,
-        identity: Identity,
-    ) -> Result<Self, Error> {
+    pub(crate) fn resolve(host: &Host, reader: HostPid, identity: Identity) -> Result<Self, Error> {
+        let procfs = host.procfs();
         let asking = Process::open(procfs, reader)?;
         let mut scratch = Scratch::default();
         let namespace = pid_namespace(procfs, &mut scratch, &asking)?;
-        let in_own_namespace = namespace.inode() == own_namespace;
+        let in_own_namespace = namespace.inode() == host.own_namespace();
         let init = if in_own_namespace {
             Process::open(procfs, HostPid::INIT)?
         } else {
@@ -48,9 +55,14 @@ impl Subject {
             Identity::Init | Identity::Reader => (asking, Some(init)),
             Identity::Parent => (parent(procfs, &mut scratch, &asking)?, Some(init)),
         };
-        let membership = read_membership(procfs, &mut scratch, &process)?;
-        let is_host = in_own_namespace && hierarchies.is_root_everywhere(&membership);
-        Ok(Subject { reader, process, init, namespace, membership, in_own_namespace, is_host })
+        let (text, membership) = read_membership(procfs, &mut scratch, &process)?;
+        let standing = Standing::new(host, membership, in_own_namespace);
+        let key = match init {
+            None => key::of_namespace(host, &process, &namespace, &mut scratch)?,
+            Some(_) => key::of_groups(host, &namespace, &standing.membership, &text),
+        };
+        let watch = Watch::new(text);
+        Ok(Subject { reader, process, init, namespace, standing, watch, in_own_namespace, key })
     }
 
     /// The process that asked.
@@ -75,15 +87,36 @@ impl Subject {
 
     /// The groups that the process was in when it was resolved.
     pub fn membership(&self) -> &Membership {
-        &self.membership
+        &self.standing.membership
     }
 
     /// Whether this is the host itself: our own pid namespace, and the root
     /// group of every hierarchy that has controllers. Which are those of v1,
     /// or v2 where v1 has none. Within a cgroup namespace, or in a container,
     /// nothing is the host.
+    ///
+    /// Like [`Subject::membership`], this is as it was when the subject was
+    /// resolved.
     pub fn is_host(&self) -> bool {
-        self.is_host
+        self.standing.is_host
+    }
+
+    /// Names the container, for keeping something for it: a few letters,
+    /// digits, `-` and `.`.
+    ///
+    /// A container that is told by its pid namespace has a key of the boot, of
+    /// the namespace's inode, and of the id and start time of its init: `p`,
+    /// and hexadecimal numbers. The inode alone is used again for the next
+    /// container; an id together with a start time is not.
+    ///
+    /// Where a process counts for itself, its groups tell: the key is `g`, the
+    /// boot, the pid namespace, device and inode of the group that no other
+    /// container is in, and a hash of `/proc/PID/cgroup`. Processes of the
+    /// same groups have the same key. A container may choose the names of
+    /// groups, and so the hash, but not the inode, which cgroupfs does not use
+    /// again where inodes have 64 bits.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// Whether the reader runs in our own pid namespace.
@@ -101,17 +134,42 @@ impl Subject {
 
     /// Fails if the subject or its init has ended.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        self.process.check()?;
-        self.init.as_ref().map_or(Ok(()), Process::check)
+        match &self.init {
+            None => self.process.check(),
+            Some(init) => process::check([&self.process, init]),
+        }
     }
 
-    /// The groups that the process is in now.
-    pub(crate) fn current_membership(
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Counts the moves of the process between groups that were seen since it
+    /// was resolved, 0 for none.
+    pub(crate) fn moves(&self, host: &Host, now: Moment) -> Result<u64, Error> {
+        self.watch.moves(host, &self.process, now)
+    }
+
+    /// The text of `/proc/PID/cgroup`, as it was seen last.
+    pub(crate) fn groups(&self) -> Vec<u8> {
+        self.watch.text()
+    }
+
+    /// Where the process stands now.
+    pub(crate) fn current_standing(
         &self,
-        procfs: &PseudoFs,
+        host: &Host,
         scratch: &mut Scratch,
-    ) -> Result<Membership, Error> {
-        read_membership(procfs, scratch, &self.process)
+    ) -> Result<Standing, Error> {
+        let (_, membership) = read_membership(host.procfs(), scratch, &self.process)?;
+        Ok(Standing::new(host, membership, self.in_own_namespace))
+    }
+}
+
+impl Standing {
+    fn new(host: &Host, membership: Membership, in_own_namespace: bool) -> Self {
+        let is_host = in_own_namespace && host.hierarchy_set().is_root_everywhere(&membership);
+        Standing { membership, is_host }
     }
 }
 
@@ -159,7 +217,11 @@ fn container_init(
 
 /// The parent of a process. It may change, to whoever adopts orphans, as long
 /// as the parent is not held: so it is asked for again.
-fn parent(procfs: &PseudoFs, scratch: &mut Scratch, child: &Process) -> Result<Process, Error> {
+pub(crate) fn parent(
+    procfs: &PseudoFs,
+    scratch: &mut Scratch,
+    child: &Process,
+) -> Result<Process, Error> {
     let mut id = child.stat(procfs, scratch)?.parent;
     loop {
         let parent = HostPid::new(id).ok_or(Error::NoParent(child.id()))?;
@@ -177,9 +239,9 @@ fn read_membership(
     procfs: &PseudoFs,
     scratch: &mut Scratch,
     process: &Process,
-) -> Result<Membership, Error> {
-    let text = process.read(procfs, scratch, "cgroup")?;
-    let membership = Membership::parse(text).ok_or_else(|| Error::Malformed {
+) -> Result<(Vec<u8>, Membership), Error> {
+    let text = process.read(procfs, scratch, "cgroup")?.to_vec();
+    let membership = Membership::parse(&text).ok_or_else(|| Error::Malformed {
         path: process.path("cgroup"),
         reason: "lines of id:controllers:/path are wanted",
     })?;
@@ -191,5 +253,5 @@ fn read_membership(
         return Err(Error::NoSuchProcess(process.id()));
     }
     process.check()?;
-    Ok(membership)
+    Ok((text, membership))
 }

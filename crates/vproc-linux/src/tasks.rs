@@ -1,18 +1,23 @@
 //! Counting the tasks of a container.
 
-use crate::Subject;
 use crate::beneath;
 use crate::content::{CGROUP_LIMIT, HOST_LIMIT, Scratch};
-use crate::hierarchy::Hierarchies;
+use crate::hierarchy::{Hierarchies, Spot};
 use crate::ladder::absent;
 use crate::membership::{Group, Membership};
 use crate::process::PidNamespace;
 use crate::pseudofs::PseudoFs;
 use crate::stat::{Stat, status_numbers};
+use crate::subject::Standing;
+use crate::{Host, Subject};
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{AtFlags, Dir, statat};
+use rustix::fs::{AtFlags, Dir, fstat, statat};
 use rustix::io::Errno;
 use vproc_snapshot::{CgroupVersion, Content, TaskCounts};
+
+mod sampler;
+
+pub use sampler::TaskSampler;
 
 /// How deep groups may be nested and how many are looked into. The kernel
 /// allows more; nobody uses it but to slow us down.
@@ -35,39 +40,50 @@ const V1_ORDER: [&str; 7] =
 /// pid namespace; the host itself by all that `/proc` lists. The error stands
 /// in the content, like that of any other input.
 pub(crate) fn count(
-    procfs: &PseudoFs,
-    hierarchies: &Hierarchies,
-    membership: &Membership,
+    host: &Host,
     subject: &Subject,
+    standing: &Standing,
     scratch: &mut Scratch,
 ) -> Content {
-    let mut roll = Roll { scratch, ids: Vec::new(), groups: 0 };
-    let listed = match group_of_its_own(hierarchies, membership) {
-        Some((version, spot)) => {
-            let names = spot.names.join(&b'/');
-            beneath::open_directory(spot.directory, &names)
-                .and_then(|group| roll.add_group(version, group.as_fd(), 0))
+    let group = match group_of_its_own(host.hierarchy_set(), &standing.membership) {
+        Some((group, spot)) => {
+            let opened = beneath::open_directory(spot.directory, &spot.names.join(&b'/'));
+            Some(opened.map(|directory| (group.version(), directory)))
         }
-        None if subject.is_host() => roll.add_processes(procfs, None),
-        None if subject.in_own_namespace() => Err(Errno::ACCESS),
-        None => roll.add_processes(procfs, Some(subject.pid_namespace())),
+        None => None,
     };
-    let Roll { mut ids, .. } = roll;
-    match listed {
-        Ok(()) => {
-            ids.sort_unstable();
-            ids.dedup();
-            Content::Tasks(look_at(procfs, &ids, subject, scratch))
+    let counts = match &group {
+        Some(Ok((version, directory))) => {
+            let roll = Roll::of_group(*version, directory.as_fd(), scratch);
+            roll.map(|ids| look_at(host.procfs(), &ids, subject, scratch))
         }
-        Err(errno) => absent(errno),
-    }
+        Some(Err(errno)) => Err(*errno),
+        None => count_without_group(host, subject, standing, scratch),
+    };
+    counts.map_or_else(absent, Content::Tasks)
+}
+
+/// Counts what no group tells apart.
+fn count_without_group(
+    host: &Host,
+    subject: &Subject,
+    standing: &Standing,
+    scratch: &mut Scratch,
+) -> Result<TaskCounts, Errno> {
+    let namespace = match (standing.is_host, subject.in_own_namespace()) {
+        (true, _) => None,
+        (false, true) => return Err(Errno::ACCESS),
+        (false, false) => Some(subject.pid_namespace()),
+    };
+    let ids = Roll::of_processes(host.procfs(), namespace, scratch)?;
+    Ok(look_at(host.procfs(), &ids, subject, scratch))
 }
 
 /// The group that only the container's tasks are in.
-fn group_of_its_own<'h>(
+pub(crate) fn group_of_its_own<'h, 'm>(
     hierarchies: &'h Hierarchies,
-    membership: &Membership,
-) -> Option<(CgroupVersion, crate::hierarchy::Spot<'h>)> {
+    membership: &'m Membership,
+) -> Option<(&'m Group, Spot<'h>)> {
     let v1 = V1_ORDER.iter().filter_map(|controller| membership.v1(controller));
     let v2 = membership.v2();
     let ordered: Vec<&Group> = if membership.groups().iter().any(Group::has_controllers) {
@@ -77,7 +93,7 @@ fn group_of_its_own<'h>(
     };
     ordered.into_iter().find_map(|group| {
         let spot = hierarchies.locate(group).filter(|spot| spot.depth() > 0)?;
-        Some((group.version(), spot))
+        Some((group, spot))
     })
 }
 
@@ -88,7 +104,40 @@ struct Roll<'s> {
     groups: u32,
 }
 
-impl Roll<'_> {
+impl<'s> Roll<'s> {
+    fn new(scratch: &'s mut Scratch) -> Self {
+        Roll { scratch, ids: Vec::new(), groups: 0 }
+    }
+
+    /// The ids of a group and the groups below it, each once.
+    fn of_group(
+        version: CgroupVersion,
+        group: BorrowedFd<'_>,
+        scratch: &'s mut Scratch,
+    ) -> Result<Vec<u32>, Errno> {
+        let mut roll = Roll::new(scratch);
+        roll.add_group(version, group, 0)?;
+        Ok(roll.sorted())
+    }
+
+    /// The ids of the threads of every process, or of those in a pid
+    /// namespace.
+    fn of_processes(
+        procfs: &PseudoFs,
+        namespace: Option<&PidNamespace>,
+        scratch: &'s mut Scratch,
+    ) -> Result<Vec<u32>, Errno> {
+        let mut roll = Roll::new(scratch);
+        roll.add_processes(procfs, namespace)?;
+        Ok(roll.sorted())
+    }
+
+    fn sorted(mut self) -> Vec<u32> {
+        self.ids.sort_unstable();
+        self.ids.dedup();
+        self.ids
+    }
+
     fn add_group(
         &mut self,
         version: CgroupVersion,
@@ -97,6 +146,11 @@ impl Roll<'_> {
     ) -> Result<(), Errno> {
         self.groups += 1;
         self.add_tasks(version, group)?;
+        // Of a directory on kernfs, as on most file systems: 2, and one for
+        // each directory in it. To list it costs as much as five tasks.
+        if fstat(group)?.st_nlink == 2 {
+            return Ok(());
+        }
         for name in beneath::directories(group)? {
             if nesting >= MAX_NESTING || self.groups >= MAX_GROUPS || self.is_full() {
                 break;
@@ -116,6 +170,8 @@ impl Roll<'_> {
             CgroupVersion::V1 => "tasks",
             CgroupVersion::V2 => "cgroup.threads",
         };
+        // Opened anew each time: on v1, a file that stays open goes on with
+        // the list that it has (`cgroup_pidlist_start`).
         let file = beneath::open_file(group, name.as_bytes())?;
         let text = self.scratch.read(file.as_fd(), HOST_LIMIT).map_err(|unread| match unread {
             crate::content::Unread::Errno(errno) => errno,
@@ -125,7 +181,6 @@ impl Roll<'_> {
         Ok(())
     }
 
-    /// Adds the threads of every process, or of those in a pid namespace.
     fn add_processes(
         &mut self,
         procfs: &PseudoFs,

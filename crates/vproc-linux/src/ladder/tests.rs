@@ -56,7 +56,7 @@ impl Tree {
 
     fn read(&self, group: &str, name: &str, scope: Scope) -> Vec<Found> {
         let mut ladder = self.ladder(group).unwrap();
-        let read = ladder.read(&mut Scratch::default(), name, scope).unwrap();
+        let read = ladder.look(&mut Scratch::default(), name, scope).unwrap().found;
         read.into_iter().map(Found::from).collect()
     }
 }
@@ -147,7 +147,7 @@ fn a_removed_leaf_is_stale_and_its_parents_do_not_answer() {
         assert_eq!(tree.read("/a/gone", "cpu.stat", scope), [error("/a/gone", 0, 2, ESTALE)]);
     }
     let mut ladder = tree.ladder("/a/b (deleted)").unwrap();
-    ladder.read(&mut Scratch::default(), "cpu.stat", Scope::Leaf).unwrap();
+    ladder.look(&mut Scratch::default(), "cpu.stat", Scope::Leaf).unwrap();
     assert!(ladder.lost_leaf());
 }
 
@@ -244,7 +244,7 @@ fn directories_and_large_files_are_not_text() {
     assert_eq!(tree.read("/a", "cpu.stat", Scope::Leaf), [error("/a", 0, 1, EISDIR)]);
     tree.write("a/memory.stat", &"x".repeat(CGROUP_LIMIT + 1));
     let mut ladder = tree.ladder("/a").unwrap();
-    let refused = ladder.read(&mut Scratch::default(), "memory.stat", Scope::Leaf).unwrap_err();
+    let refused = ladder.look(&mut Scratch::default(), "memory.stat", Scope::Leaf).unwrap_err();
     assert_eq!(refused.to_string(), "/a/memory.stat is longer than 1048576 bytes");
 }
 
@@ -254,6 +254,6 @@ fn other_bytes_are_kept() {
     tree.write("a/b", "");
     fs::write(tree.path().join("a/raw"), b"\xff\n").unwrap();
     let mut ladder = tree.ladder("/a").unwrap();
-    let read = ladder.read(&mut Scratch::default(), "raw", Scope::Leaf).unwrap();
+    let read = ladder.look(&mut Scratch::default(), "raw", Scope::Leaf).unwrap().found;
     assert_eq!(read[0].content, Content::Bytes(b"\xff\n".to_vec()));
 }

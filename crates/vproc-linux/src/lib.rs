@@ -46,6 +46,7 @@ mod kept;
 mod ladder;
 mod membership;
 mod mountinfo;
+mod pressure;
 mod process;
 mod pseudofs;
 mod readers;

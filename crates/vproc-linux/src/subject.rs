@@ -120,7 +120,7 @@ impl Subject {
     }
 
     /// Whether the reader runs in our own pid namespace.
-    pub(crate) fn in_own_namespace(&self) -> bool {
+    pub fn in_own_namespace(&self) -> bool {
         self.in_own_namespace
     }
 
@@ -130,6 +130,11 @@ impl Subject {
 
     pub(crate) fn init_process(&self) -> &Process {
         self.init.as_ref().unwrap_or(&self.process)
+    }
+
+    /// Whether neither the subject nor its init has ended.
+    pub fn is_alive(&self) -> bool {
+        self.check().is_ok()
     }
 
     /// Fails if the subject or its init has ended.

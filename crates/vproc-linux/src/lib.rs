@@ -30,6 +30,7 @@
 //! Linux 5.3 or newer is needed (pidfds).
 
 mod allowed;
+pub mod attach;
 mod batch;
 mod beneath;
 mod content;

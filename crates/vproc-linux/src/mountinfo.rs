@@ -1,4 +1,4 @@
-//! `/proc/self/mountinfo`: where cgroup hierarchies are mounted.
+//! `/proc/PID/mountinfo`: what is mounted where.
 
 use std::borrow::Cow;
 use vproc_snapshot::CgroupVersion;
@@ -15,14 +15,50 @@ pub(crate) struct CgroupMount {
     pub(crate) point: Vec<u8>,
 }
 
+/// A mount, with paths as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mount {
+    pub(crate) id: u32,
+    pub(crate) parent: u32,
+    /// The number of the file system, as `major:minor`.
+    pub(crate) device: Vec<u8>,
+    /// What of the file system is mounted.
+    pub(crate) root: Vec<u8>,
+    /// Where, from the root of the process whose file was read.
+    pub(crate) point: Vec<u8>,
+    /// The type, as `fuse.lxcfs`.
+    pub(crate) fs: String,
+    pub(crate) source: Vec<u8>,
+    /// The peer group of a mount that is shared.
+    pub(crate) peers: Option<u32>,
+}
+
 /// A line, see proc_pid_mountinfo(5). Paths keep their escapes.
 struct Line<'a> {
     id: u32,
     parent: u32,
+    device: &'a [u8],
     root: &'a [u8],
     point: &'a [u8],
+    peers: Option<u32>,
     fs: &'a [u8],
+    source: &'a [u8],
     options: &'a [u8],
+}
+
+/// All mounts, in the order of the file.
+pub(crate) fn mounts(text: &[u8]) -> Vec<Mount> {
+    let owned = |line: Line<'_>| Mount {
+        id: line.id,
+        parent: line.parent,
+        device: line.device.to_vec(),
+        root: unescape(line.root).into_owned(),
+        point: unescape(line.point).into_owned(),
+        fs: String::from_utf8_lossy(&unescape(line.fs)).into_owned(),
+        source: unescape(line.source).into_owned(),
+        peers: line.peers,
+    };
+    text.split(|byte| *byte == b'\n').filter_map(line).map(owned).collect()
 }
 
 /// Finds the cgroup mounts.
@@ -59,13 +95,19 @@ fn line(text: &[u8]) -> Option<Line<'_>> {
     let mut fields = text.split(|byte| *byte == b' ');
     let id = number(fields.next()?)?;
     let parent = number(fields.next()?)?;
-    let root = fields.nth(1)?;
+    let device = fields.next()?;
+    let root = fields.next()?;
     let point = fields.next()?;
+    let mut peers = None;
     // Mount options and any number of optional fields, up to a lone dash.
-    fields.find(|field| *field == b"-")?;
-    let fs = fields.next()?;
-    let options = fields.nth(1)?;
-    Some(Line { id, parent, root, point, fs, options })
+    loop {
+        match fields.next()? {
+            b"-" => break,
+            field => peers = peers.or(field.strip_prefix(b"shared:").and_then(number)),
+        }
+    }
+    let (fs, source, options) = (fields.next()?, fields.next()?, fields.next()?);
+    Some(Line { id, parent, device, root, point, peers, fs, source, options })
 }
 
 fn number(field: &[u8]) -> Option<u32> {
@@ -244,6 +286,23 @@ mod tests {
 ";
         let expected = [(b"/proc/meminfo".to_vec(), b"fuse.lxcfs".to_vec())];
         assert_eq!(mounts_below(text, b"/proc"), expected);
+    }
+
+    #[test]
+    fn a_line_says_all_of_a_mount() {
+        let text =
+            b"31 20 0:29 /a\\040b /m\\134 rw,nosuid master:3 shared:17 - fuse.x me rw\nshort 1\n";
+        let expected = Mount {
+            id: 31,
+            parent: 20,
+            device: b"0:29".to_vec(),
+            root: b"/a b".to_vec(),
+            point: b"/m\\".to_vec(),
+            fs: "fuse.x".to_owned(),
+            source: b"me".to_vec(),
+            peers: Some(17),
+        };
+        assert_eq!(super::mounts(text), [expected]);
     }
 
     #[test]

@@ -125,14 +125,41 @@ impl Process {
 
     /// The pid namespace that it runs in.
     pub(crate) fn pid_namespace(&self, procfs: &PseudoFs) -> Result<PidNamespace, Error> {
-        let failed = |errno| self.error(procfs, "ns/pid", errno);
-        let directory = procfs.open_directory(&format!("{}/ns", self.directory)).map_err(failed)?;
-        // The one magic link that is followed: it is the kernel's own, as the
-        // directory is.
-        let fd = openat(&directory, "pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(failed)?;
-        let inode = fstat(&fd).map_err(failed)?.st_ino;
+        let fd = self.open_link(procfs, "/ns", "pid", OFlags::RDONLY)?;
+        let inode = self.inode(procfs, &fd, "ns/pid")?;
         Ok(PidNamespace { fd, inode })
+    }
+
+    /// The mount namespace that it runs in, and its inode.
+    pub(crate) fn mount_namespace(&self, procfs: &PseudoFs) -> Result<(OwnedFd, u64), Error> {
+        let fd = self.open_link(procfs, "/ns", "mnt", OFlags::RDONLY)?;
+        let inode = self.inode(procfs, &fd, "ns/mnt")?;
+        Ok((fd, inode))
+    }
+
+    /// The root of its file system.
+    pub(crate) fn root(&self, procfs: &PseudoFs) -> Result<OwnedFd, Error> {
+        self.open_link(procfs, "", "root", OFlags::PATH | OFlags::DIRECTORY)
+    }
+
+    /// Follows a magic link of its directory: the link is the kernel's own, as
+    /// the directory is.
+    fn open_link(
+        &self,
+        procfs: &PseudoFs,
+        below: &str,
+        name: &str,
+        flags: OFlags,
+    ) -> Result<OwnedFd, Error> {
+        let failed =
+            |errno| self.error(procfs, format!("{below}/{name}").trim_start_matches('/'), errno);
+        let directory =
+            procfs.open_directory(&format!("{}{below}", self.directory)).map_err(failed)?;
+        openat(&directory, name, flags | OFlags::CLOEXEC, Mode::empty()).map_err(failed)
+    }
+
+    fn inode(&self, procfs: &PseudoFs, fd: &OwnedFd, name: &str) -> Result<u64, Error> {
+        Ok(fstat(fd).map_err(|errno| self.error(procfs, name, errno))?.st_ino)
     }
 
     pub(crate) fn path(&self, name: &str) -> String {

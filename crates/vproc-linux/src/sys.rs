@@ -4,12 +4,13 @@
 
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::{Errno, IoSlice};
+use rustix::mount::{MountAttrFlags, MountPropagationFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg};
 use rustix::process::{
     DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, getgid, getuid, set_dumpable_behavior,
     set_parent_process_death_signal, waitpid,
 };
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use std::mem::MaybeUninit;
 
 /// `NS_GET_TGID_FROM_PIDNS` of `include/uapi/linux/nsfs.h`, Linux 6.11:
@@ -43,6 +44,41 @@ pub(crate) fn tgid_from_pid_namespace(
     // (fs/nsfs.c, `ns_ioctl`); the descriptor is open for the borrow.
     let answer = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_TGID_FROM_PIDNS, pid) };
     if answer < 0 { Err(last_errno()) } else { Ok(Pid::from_raw(answer)) }
+}
+
+/// Gives this thread a root and a working directory of its own, as `setns`
+/// wants before it changes the mount namespace.
+pub(crate) fn unshare_root() -> Result<(), Errno> {
+    // SAFETY: the file table, which safe code relies on being shared between
+    // threads, is not among the flags.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FS) }
+}
+
+/// `mount_setattr(2)`, Linux 5.12: adds attributes to a mount.
+pub(crate) fn set_mount_attributes(
+    mount: BorrowedFd<'_>,
+    attributes: MountAttrFlags,
+    propagation: MountPropagationFlags,
+) -> Result<(), Errno> {
+    let request = libc::mount_attr {
+        attr_set: attributes.bits().into(),
+        attr_clr: 0,
+        propagation: propagation.bits().into(),
+        userns_fd: 0,
+    };
+    // SAFETY: the path is a string, `request` is valid for reads of the size
+    // that is passed with it, and the descriptor is open for the borrow.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const request,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if answer < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
 fn last_errno() -> Errno {

@@ -3,14 +3,18 @@
 //! Parses arguments, calls the libraries, prints. One file per subcommand.
 
 mod capture;
+mod control;
 mod doctor;
 mod failure;
+mod log;
 mod ls;
+mod mount;
 mod output;
 mod policy;
 mod render;
 mod run;
 mod subject;
+mod worker;
 
 use clap::{Parser, Subcommand};
 use failure::{EXIT_CODES, Failure};
@@ -38,7 +42,15 @@ enum Command {
     Ls(ls::Arguments),
     Capture(capture::Arguments),
     Run(run::Arguments),
+    Mount(mount::Arguments),
+    Status(control::Status),
+    #[command(subcommand)]
+    Policy(control::Policy),
+    Register(control::Register),
+    Forget(control::Forget),
     Doctor(doctor::Arguments),
+    #[command(hide = true)]
+    Worker(worker::Arguments),
 }
 
 fn long_help() -> String {
@@ -52,6 +64,12 @@ fn main() -> ExitCode {
         Command::Ls(arguments) => ls::run(arguments).map(done),
         Command::Capture(arguments) => capture::run(arguments).map(done),
         Command::Run(arguments) => run::run(arguments),
+        Command::Mount(arguments) => mount::run(arguments),
+        Command::Status(arguments) => control::status(&arguments).map(done),
+        Command::Policy(command) => control::policy(&command).map(done),
+        Command::Register(arguments) => control::register(&arguments).map(done),
+        Command::Forget(arguments) => control::forget(&arguments).map(done),
+        Command::Worker(arguments) => Ok(worker::run(&arguments)),
         Command::Doctor(arguments) => doctor::run(arguments).map(done),
     };
     result.unwrap_or_else(Failure::report)

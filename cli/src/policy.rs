@@ -1,7 +1,7 @@
 //! Which policy renders, and with which settings.
 
 use crate::failure::{Exit, Failure};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use vproc_linux::check_sources;
 use vproc_runtime::{Cache, Engine, Options, Policy};
 use vproc_snapshot::{Entry, Environment, Manifest, PolicyIdentity, Setting};
@@ -59,6 +59,11 @@ impl Choice {
             Failure::new(Exit::Policy, format!("cannot use {name}: {refused}"))
         })?;
         Ok(Loaded { policy, manifest, name, remedy })
+    }
+
+    /// The file of the policy, if it is not the embedded one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.policy.as_deref()
     }
 
     fn policy(&self) -> Result<Policy, Cause> {

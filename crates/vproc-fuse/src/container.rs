@@ -1,0 +1,401 @@
+//! Containers that were read, and what is kept ready to render for them.
+
+use crate::board::{Board, Generation};
+use crate::metrics::{FileMetrics, Metrics};
+use crate::node::{PathId, Paths};
+use crate::state::{Record, StateDirectory};
+use arc_swap::ArcSwap;
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use vproc_linux::{Feed, Host, HostPid, Readers, Subject};
+use vproc_runtime::{Error, Instance, Refusal};
+use vproc_snapshot::{Class, Manifest};
+
+/// How many containers have a policy instance and open files waiting for the
+/// next read. More containers than these are read as fast as a first read.
+const MAX_WARM: usize = 64;
+
+/// For how long they wait.
+const WARM: Duration = Duration::from_secs(10);
+
+/// How long a container is remembered of which no process is known to live.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// A text that was rendered.
+pub(crate) type Body = Arc<[u8]>;
+
+/// One container.
+pub(crate) struct Container {
+    key: String,
+    subject: ArcSwap<Subject>,
+    files: Mutex<HashMap<PathId, Arc<Mutex<File>>>>,
+    /// The instance of this container, and no other one's.
+    instance: Mutex<Option<(u64, Instance)>>,
+    /// When it was read last, in milliseconds since the start.
+    used: AtomicU64,
+}
+
+impl Container {
+    fn new(subject: Arc<Subject>) -> Self {
+        Container {
+            key: subject.key().to_owned(),
+            subject: ArcSwap::new(subject),
+            files: Mutex::default(),
+            instance: Mutex::default(),
+            used: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) fn subject(&self) -> Arc<Subject> {
+        self.subject.load_full()
+    }
+
+    fn file(&self, path: PathId) -> Arc<Mutex<File>> {
+        Arc::clone(lock(&self.files).entry(path).or_default())
+    }
+
+    fn is_warm(&self) -> bool {
+        lock(&self.instance).is_some()
+    }
+
+    fn cool(&self) {
+        lock(&self.instance).take();
+        let files: Vec<_> = lock(&self.files).values().cloned().collect();
+        for file in files {
+            // One that is being rendered is in use.
+            if let Ok(mut file) = file.try_lock() {
+                file.ready = None;
+                file.text = None;
+                file.histories.iter_mut().for_each(|history| history.record.close());
+            }
+        }
+    }
+}
+
+/// One file of a container.
+#[derive(Default)]
+struct File {
+    ready: Option<Ready>,
+    histories: Vec<History>,
+    text: Option<(Instant, Body)>,
+}
+
+/// The inputs of a file, open.
+struct Ready {
+    generation: u64,
+    subject: Arc<Subject>,
+    feed: Feed,
+}
+
+/// The state of an entry in one format.
+struct History {
+    format: String,
+    state: Option<Vec<u8>>,
+    record: Record,
+}
+
+/// Why there is no text.
+pub(crate) enum NoText {
+    /// What the reader gets.
+    Errno(Errno),
+    /// The policy is to blame.
+    Policy(Error),
+}
+
+/// Renders, for all containers.
+pub(crate) struct Containers {
+    pub(crate) host: Arc<Host>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) metrics: Arc<Metrics>,
+    readers: Readers,
+    paths: Arc<Paths>,
+    directory: StateDirectory,
+    /// How old a text may be when it is handed out.
+    freshness: Duration,
+    started: Instant,
+    all: RwLock<HashMap<String, Arc<Container>>>,
+}
+
+impl Containers {
+    pub(crate) fn new(
+        host: Arc<Host>,
+        board: Arc<Board>,
+        metrics: Arc<Metrics>,
+        readers: Readers,
+        paths: Arc<Paths>,
+        directory: StateDirectory,
+        freshness: Duration,
+    ) -> Self {
+        Containers {
+            host,
+            board,
+            metrics,
+            readers,
+            paths,
+            directory,
+            freshness,
+            started: Instant::now(),
+            all: RwLock::default(),
+        }
+    }
+
+    /// The container that a process sees.
+    pub(crate) fn of_reader(&self, reader: HostPid) -> Result<Arc<Container>, vproc_linux::Error> {
+        let subject = self.readers.find(&self.host, reader)?;
+        Ok(self.of_subject(subject))
+    }
+
+    pub(crate) fn of_subject(&self, subject: Arc<Subject>) -> Arc<Container> {
+        let known = read(&self.all).get(subject.key()).cloned();
+        let container = known.unwrap_or_else(|| {
+            let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+            let key = subject.key().to_owned();
+            let new = || Arc::new(Container::new(Arc::clone(&subject)));
+            Arc::clone(all.entry(key).or_insert_with(new))
+        });
+        // Where several processes stand for a container, the one before may
+        // have ended.
+        if !Arc::ptr_eq(&container.subject.load(), &subject) {
+            container.subject.store(subject);
+        }
+        container
+    }
+
+    pub(crate) fn list(&self) -> Vec<Arc<Container>> {
+        read(&self.all).values().cloned().collect()
+    }
+
+    /// Whether a container's policy lets it open a file.
+    pub(crate) fn admits(&self, container: &Container, path: &str) -> Result<(), Errno> {
+        let policy = Arc::clone(self.board.current().policy_for(&container.subject()));
+        let policy = if policy.is_aside() { self.board.default() } else { &policy };
+        match policy.entry(path) {
+            None => Err(Errno::NOENT),
+            Some(entry) if entry.class == Class::Denied => Err(Errno::ACCESS),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The text of a file, as the container should see it now.
+    pub(crate) fn render(
+        &self,
+        container: &Container,
+        id: PathId,
+        path: &str,
+        metrics: &FileMetrics,
+    ) -> Result<Body, Errno> {
+        container.used.store(self.now(), Ordering::Relaxed);
+        let file = container.file(id);
+        let mut file = lock(&file);
+        if let Some((at, text)) = &file.text
+            && at.elapsed() < self.freshness
+        {
+            return Ok(Arc::clone(text));
+        }
+        let subject = container.subject();
+        let policy = Arc::clone(self.board.current().policy_for(&subject));
+        let default = self.board.default();
+        let fallback = !Arc::ptr_eq(&policy, default);
+        let result = if fallback && policy.is_aside() {
+            metrics.fell_back();
+            self.attempt(container, &mut file, &subject, default, path)
+        } else {
+            match self.attempt(container, &mut file, &subject, &policy, path) {
+                Err(NoText::Policy(error)) if fallback => {
+                    policy.failed(path, &error);
+                    metrics.fell_back();
+                    self.attempt(container, &mut file, &subject, default, path)
+                }
+                result => {
+                    policy.succeeded();
+                    result
+                }
+            }
+        };
+        match result {
+            Ok(text) => {
+                if !self.freshness.is_zero() {
+                    file.text = Some((Instant::now(), Arc::clone(&text)));
+                }
+                Ok(text)
+            }
+            Err(NoText::Errno(errno)) => Err(errno),
+            Err(NoText::Policy(error)) => {
+                default.failed(path, &error);
+                Err(Errno::IO)
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        container: &Container,
+        file: &mut File,
+        subject: &Arc<Subject>,
+        policy: &Generation,
+        path: &str,
+    ) -> Result<Body, NoText> {
+        let entry = policy.entry(path).ok_or(NoText::Errno(Errno::NOENT))?;
+        let is_ready = file.ready.as_ref().is_some_and(|ready| {
+            ready.generation == policy.number && Arc::ptr_eq(&ready.subject, subject)
+        });
+        if !is_ready {
+            let sources = Manifest::sources([entry]);
+            let environment = policy.environment.clone();
+            let feed = self
+                .host
+                .feed(Arc::clone(subject), environment, &sources)
+                .map_err(|error| unreadable(path, &error))?;
+            file.ready =
+                Some(Ready { generation: policy.number, subject: Arc::clone(subject), feed });
+        }
+        let Some(ready) = &mut file.ready else { return Err(NoText::Errno(Errno::IO)) };
+        let readings = ready.feed.read(&self.host).map_err(|error| unreadable(path, &error))?;
+        let mut history = entry.history.as_ref().map(|history| {
+            history_of(&mut file.histories, &self.directory, container, path, &history.format)
+        });
+        let state = history.as_ref().and_then(|history| history.state.as_deref());
+        let snapshot =
+            readings.snapshot(entry, state).map_err(|_| NoText::Errno(Errno::IO))?;
+        let rendered = {
+            let mut slot = lock(&container.instance);
+            let mut instance = match slot.take() {
+                Some((number, instance)) if number == policy.number => instance,
+                _ => policy.policy.instance().map_err(NoText::Policy)?,
+            };
+            match instance.render(path, &snapshot) {
+                Ok(rendered) => {
+                    *slot = Some((policy.number, instance));
+                    rendered
+                }
+                // An instance that trapped is dead.
+                Err(error) => return Err(refused(path, error)),
+            }
+        };
+        if let (Some(history), Some(state)) = (&mut history, rendered.state) {
+            if let Err(error) = history.record.store(&state) {
+                tracing::warn!(path, %error, "cannot keep the state; a restart forgets it");
+            }
+            history.state = Some(state);
+        }
+        Ok(rendered.body.into())
+    }
+
+    /// Renders the entries with a history that want to be rendered
+    /// regularly.
+    pub(crate) fn sample(&self, container: &Container) {
+        let subject = container.subject();
+        if !subject.is_alive() {
+            return;
+        }
+        let policy = Arc::clone(self.board.current().policy_for(&subject));
+        let policy = if policy.is_aside() { Arc::clone(self.board.default()) } else { policy };
+        let wanting = policy.manifest.entries.iter().filter(|entry| {
+            entry.history.as_ref().is_some_and(|history| history.interval_ms > 0)
+        });
+        for entry in wanting {
+            let Some(id) = self.paths.number(&entry.path) else { continue };
+            let file = container.file(id);
+            let mut file = lock(&file);
+            if let Err(NoText::Policy(error)) =
+                self.attempt(container, &mut file, &subject, &policy, &entry.path)
+            {
+                policy.failed(&entry.path, &error);
+            }
+        }
+    }
+
+    /// Lets go of what has not been used for a while, and of containers that
+    /// are no more.
+    pub(crate) fn tidy(&self) {
+        let now = self.now();
+        let age = |container: &Container| {
+            Duration::from_millis(now.saturating_sub(container.used.load(Ordering::Relaxed)))
+        };
+        let mut warm: Vec<_> =
+            self.list().into_iter().filter(|container| container.is_warm()).collect();
+        warm.sort_by_key(|container| age(container));
+        for (place, container) in warm.iter().enumerate() {
+            if place >= MAX_WARM || age(container) > WARM {
+                container.cool();
+            }
+        }
+        let gone: Vec<_> = self
+            .list()
+            .into_iter()
+            .filter(|container| {
+                age(container) > REMEMBERED && !container.subject.load().is_alive()
+            })
+            .collect();
+        for container in gone {
+            self.all.write().unwrap_or_else(PoisonError::into_inner).remove(container.key());
+            self.directory.forget_container(container.key());
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn history_of<'f>(
+    histories: &'f mut Vec<History>,
+    directory: &StateDirectory,
+    container: &Container,
+    path: &str,
+    format: &str,
+) -> &'f mut History {
+    let place = histories.iter().position(|history| history.format == format);
+    let place = place.unwrap_or_else(|| {
+        let name = format!("{path}@{format}");
+        let mut record = directory.history(container.key(), &name);
+        let state = record.load();
+        histories.push(History { format: format.to_owned(), state, record });
+        histories.len() - 1
+    });
+    #[allow(clippy::indexing_slicing)] // found or pushed above
+    &mut histories[place]
+}
+
+fn unreadable(path: &str, error: &vproc_linux::Error) -> NoText {
+    let errno = errno(error);
+    tracing::debug!(path, %error, "cannot read the inputs");
+    NoText::Errno(errno)
+}
+
+/// What a reader gets where a container cannot be looked at.
+pub(crate) fn errno(error: &vproc_linux::Error) -> Errno {
+    match error {
+        vproc_linux::Error::NoSuchProcess(_) => Errno::SRCH,
+        vproc_linux::Error::Permission { .. } => Errno::ACCESS,
+        _ => Errno::IO,
+    }
+}
+
+/// What a policy may say, and what it may not.
+fn refused(path: &str, error: Error) -> NoText {
+    match error {
+        Error::Refused(Refusal::Denied) => NoText::Errno(Errno::ACCESS),
+        Error::Refused(Refusal::UnsupportedPath) => NoText::Errno(Errno::NOENT),
+        Error::Refused(Refusal::MissingInput(key)) => {
+            tracing::debug!(path, key, "an input is missing");
+            NoText::Errno(Errno::IO)
+        }
+        error => NoText::Policy(error),
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(all: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    all.read().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,536 @@
+//! Answers the kernel.
+//!
+//! # Who may see what
+//!
+//! Below `proc` and `sys`, everybody sees the view of their own container.
+//! Below `by-pid`, `containers` and `.vproc` stand views of others: those are
+//! for root of the host alone, and root of a container is not (its pid
+//! namespace tells), even if somebody gave the container the whole mount.
+
+use crate::container::{Body, Container, Containers, errno};
+use crate::directory::{BY_PID, CONTAINERS, CONTROL, METRICS};
+use crate::handle::{Handle, Handles, Text};
+use crate::node::{Node, PathId, Paths, View};
+use crate::psi::{self, Triggers};
+use crate::registry::Registry;
+use crate::status::Facts;
+use crate::tree::{Item, Tree, join};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::ffi::OsStr;
+use vproc_fusedev::{
+    Attributes, Connection, Directory, Entry, FileType, OpenFlags, Operation, Request,
+    SetAttributes, Statistics, Unique,
+};
+use vproc_linux::{HostPid, Identity};
+use vproc_snapshot::Kind;
+
+/// For how long the kernel may remember names and attributes that do not
+/// change. Where a policy is replaced, it is told to forget.
+const STATIC: Duration = Duration::from_secs(3600);
+
+/// The same for what belongs to one reader, or to a process that may end.
+const VOLATILE: Duration = Duration::ZERO;
+
+/// Where files are that take triggers.
+const PRESSURE: &str = "/proc/pressure/";
+
+/// A file system over one connection.
+pub(crate) struct Server {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) containers: Arc<Containers>,
+    pub(crate) paths: Arc<Paths>,
+    pub(crate) handles: Handles,
+    pub(crate) triggers: Arc<Triggers>,
+    pub(crate) registry: Arc<Registry>,
+    /// Whether a reader sees the registered container around it.
+    pub(crate) by_registration: bool,
+    pub(crate) facts: Facts,
+    /// The time that files show.
+    pub(crate) since: Duration,
+}
+
+/// Who asks.
+#[derive(Clone, Copy)]
+struct Caller {
+    pid: u32,
+    uid: u32,
+}
+
+impl Server {
+    /// Answers one request.
+    pub(crate) fn answer(&self, request: &Request<'_>) {
+        let unique = request.unique;
+        if let Err(errno) = self.dispatch(request) {
+            self.send(self.connection.reply(unique).error(errno));
+        }
+    }
+
+    fn dispatch(&self, request: &Request<'_>) -> Result<(), Errno> {
+        let unique = request.unique;
+        let caller = Caller { pid: request.pid, uid: request.uid };
+        match &request.operation {
+            Operation::Read { handle, offset, size } => {
+                self.read(unique, request.node, caller, *handle, *offset, *size)
+            }
+            Operation::Open { flags } => {
+                let handle = self.open(self.node(request.node)?, caller, *flags)?;
+                self.send(self.connection.reply(unique).opened(handle, OpenFlags::DIRECT_IO));
+                Ok(())
+            }
+            Operation::Release { handle } => {
+                self.send(self.connection.reply(unique).done());
+                self.release(*handle);
+                Ok(())
+            }
+            Operation::Lookup { name } => {
+                let entry = self.lookup(self.node(request.node)?, name, caller)?;
+                self.send(self.connection.reply(unique).entry(&entry));
+                Ok(())
+            }
+            Operation::GetAttr { .. } => {
+                let (attributes, valid) = self.attributes(self.node(request.node)?)?;
+                self.send(self.connection.reply(unique).attributes(&attributes, valid));
+                Ok(())
+            }
+            // Only what `open(O_TRUNC)` asks for, as a shell's `>` does.
+            Operation::SetAttr(SetAttributes { size: Some(0), .. }) => {
+                let (attributes, _) = self.attributes(self.node(request.node)?)?;
+                self.send(self.connection.reply(unique).attributes(&attributes, VOLATILE));
+                Ok(())
+            }
+            Operation::SetAttr(_) => Err(Errno::PERM),
+            Operation::ReadLink => {
+                let node = self.node(request.node)?;
+                let body = self.body(node, caller)?;
+                self.send(self.connection.reply(unique).data(body.trim_ascii_end()));
+                Ok(())
+            }
+            Operation::Write { handle, data, .. } => {
+                self.write(request.node, caller, *handle, data)?;
+                let written = u32::try_from(data.len()).unwrap_or(0);
+                self.send(self.connection.reply(unique).written(written));
+                Ok(())
+            }
+            Operation::Poll { handle, kernel_handle, schedule_notify, .. } => {
+                let wake = schedule_notify.then_some(*kernel_handle);
+                let events = self.poll(request.node, caller, *handle, wake)?;
+                self.send(self.connection.reply(unique).poll(events));
+                Ok(())
+            }
+            Operation::OpenDir { .. } => {
+                self.list(self.node(request.node)?, caller)?;
+                self.send(self.connection.reply(unique).opened(0, OpenFlags::NONE));
+                Ok(())
+            }
+            Operation::ReadDir { offset, size, .. } => {
+                self.read_directory(unique, request.node, caller, *offset, *size, false)
+            }
+            Operation::ReadDirPlus { offset, size, .. } => {
+                self.read_directory(unique, request.node, caller, *offset, *size, true)
+            }
+            Operation::StatFs => {
+                self.send(self.connection.reply(unique).statistics(&Statistics::default()));
+                Ok(())
+            }
+            Operation::ReleaseDir { .. } => {
+                self.send(self.connection.reply(unique).done());
+                Ok(())
+            }
+            // Nothing is counted: node ids are never used again. And requests
+            // end soon by themselves.
+            Operation::Forget { .. } | Operation::BatchForget(_) | Operation::Interrupt { .. } => Ok(()),
+            // Told so, the kernel stops asking.
+            Operation::Flush { .. }
+            | Operation::FSync { .. }
+            | Operation::Access { .. }
+            | Operation::LSeek { .. }
+            | Operation::GetXAttr { .. }
+            | Operation::ListXAttr { .. } => Err(Errno::NOSYS),
+            Operation::Ioctl { .. } => Err(Errno::NOTTY),
+            Operation::Destroy => {
+                self.send(self.connection.reply(unique).done());
+                Ok(())
+            }
+            _ => Err(Errno::ROFS),
+        }
+    }
+
+    fn send(&self, sent: Result<(), vproc_fusedev::Error>) {
+        if let Err(error) = sent {
+            tracing::debug!(%error, "an answer was not taken");
+        }
+    }
+
+    fn node(&self, id: u64) -> Result<Node, Errno> {
+        Node::from_id(id).ok_or(Errno::STALE)
+    }
+
+    fn path(&self, node: Node) -> Result<Arc<str>, Errno> {
+        self.paths.path(node.path).ok_or(Errno::STALE)
+    }
+
+    /// The container whose view a node shows to a caller.
+    fn container(&self, node: Node, caller: Caller) -> Result<Arc<Container>, Errno> {
+        let pid = match node.view {
+            // The kernel says 0 for a process that this one cannot see.
+            View::Reader => HostPid::new(caller.pid).ok_or(Errno::SRCH)?,
+            View::Process(pid) => {
+                self.admit(caller)?;
+                pid
+            }
+            View::Registered(number) => {
+                self.admit(caller)?;
+                let subject = self.registry.subject(number).ok_or(Errno::NOENT)?;
+                return Ok(self.containers.of_subject(subject));
+            }
+        };
+        if node.view == View::Reader
+            && self.by_registration
+            && let Ok(own) = self.containers.host.subject(pid, Identity::Reader)
+            && let Some(subject) = self.registry.around(own.membership())
+        {
+            return Ok(self.containers.of_subject(subject));
+        }
+        self.containers.of_reader(pid).map_err(|error| {
+            tracing::debug!(%error, "cannot tell whose view it is");
+            errno(&error)
+        })
+    }
+
+    /// Lets root of the host pass.
+    fn admit(&self, caller: Caller) -> Result<(), Errno> {
+        let pid = HostPid::new(caller.pid).ok_or(Errno::ACCESS)?;
+        if caller.uid != 0 {
+            return Err(Errno::ACCESS);
+        }
+        match self.containers.of_reader(pid) {
+            Ok(container) if container.subject().in_own_namespace() => Ok(()),
+            _ => Err(Errno::ACCESS),
+        }
+    }
+
+    fn is_private(&self, node: Node, path: &str) -> bool {
+        node.view != View::Reader || [BY_PID, CONTAINERS, CONTROL, METRICS].contains(&path)
+    }
+
+    // ------------------------------------------------------------- directories
+
+    fn lookup(&self, parent: Node, name: &OsStr, caller: Caller) -> Result<Entry, Errno> {
+        let name = name.to_str().ok_or(Errno::NOENT)?;
+        let directory = self.path(parent)?;
+        if self.is_private(parent, &directory) {
+            self.admit(caller)?;
+        }
+        let node = match &*directory {
+            BY_PID if parent.view == View::Reader => {
+                let pid = name.parse().map_err(|_| Errno::NOENT)?;
+                self.containers.of_reader(pid).map_err(|_| Errno::NOENT)?;
+                Node::new(View::Process(pid), PathId::ROOT)
+            }
+            CONTAINERS if parent.view == View::Reader => {
+                let list = self.registry.list();
+                let found = list.iter().find(|registration| registration.name == name);
+                let number = found.ok_or(Errno::NOENT)?.number;
+                Node::new(View::Registered(number), PathId::ROOT)
+            }
+            _ => {
+                let path = join(&directory, name);
+                self.item(parent.view, &path).ok_or(Errno::NOENT)?;
+                let id = self.paths.intern(&path).map_err(|_| Errno::NOSPC)?;
+                Node::new(parent.view, id)
+            }
+        };
+        let (attributes, valid) = self.attributes(node)?;
+        Ok(Entry {
+            node: node.id(),
+            generation: 0,
+            attributes,
+            entry_valid: valid,
+            attributes_valid: valid,
+        })
+    }
+
+    /// What is at a path, in a view.
+    fn item(&self, view: View, path: &str) -> Option<Item> {
+        let special = (view == View::Reader).then(|| crate::directory::special(path)).flatten();
+        let served = self.containers.board.current().tree.get(path).cloned();
+        match (special, served) {
+            (Some(Item::Directory(ours)), Some(Item::Directory(mut names))) => {
+                names.extend(ours);
+                Some(Item::Directory(names))
+            }
+            (special, served) => special.or(served),
+        }
+    }
+
+    fn attributes(&self, node: Node) -> Result<(Attributes, Duration), Errno> {
+        let path = self.path(node)?;
+        let (kind, mode, nlink) = match self.item(node.view, &path).ok_or(Errno::NOENT)? {
+            Item::Directory(_) if self.is_private(node, &path) => (FileType::Directory, 0o500, 2),
+            Item::Directory(_) => (FileType::Directory, 0o555, 2),
+            Item::Entry { kind: Kind::Symlink, mode } => (FileType::Symlink, mode, 1),
+            Item::Entry { mode, .. } => (FileType::RegularFile, mode, 1),
+        };
+        let attributes = Attributes {
+            node: node.id(),
+            // As sysfs and procfs say it.
+            size: if path.starts_with("/sys/") && kind == FileType::RegularFile { 4096 } else { 0 },
+            mode: kind.as_raw_mode() | u32::from(mode),
+            nlink,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+            block_size: 4096,
+            accessed: self.since,
+            modified: self.since,
+            changed: self.since,
+        };
+        let valid = if node.view == View::Reader { STATIC } else { VOLATILE };
+        Ok((attributes, valid))
+    }
+
+    /// The names in a directory, with their nodes.
+    fn list(&self, node: Node, caller: Caller) -> Result<Vec<(u64, FileType, String)>, Errno> {
+        let path = self.path(node)?;
+        if self.is_private(node, &path) {
+            self.admit(caller)?;
+        }
+        match (node.view, &*path) {
+            (View::Reader, BY_PID) => {
+                let containers = self.containers.list();
+                let pids = containers.iter().map(|container| container.subject().pid());
+                let list = pids.map(|pid| {
+                    let node = Node::new(View::Process(pid), PathId::ROOT);
+                    (node.id(), FileType::Directory, pid.to_string())
+                });
+                return Ok(list.collect());
+            }
+            (View::Reader, CONTAINERS) => {
+                let list = self.registry.list().into_iter().map(|registration| {
+                    let node = Node::new(View::Registered(registration.number), PathId::ROOT);
+                    (node.id(), FileType::Directory, registration.name)
+                });
+                return Ok(list.collect());
+            }
+            _ => {}
+        }
+        let Some(Item::Directory(names)) = self.item(node.view, &path) else {
+            return Err(Errno::NOTDIR);
+        };
+        let mut list = Vec::with_capacity(names.len());
+        for name in names {
+            let path = join(&path, &name);
+            let kind = match self.item(node.view, &path) {
+                Some(Item::Directory(_)) => FileType::Directory,
+                Some(Item::Entry { kind: Kind::Symlink, .. }) => FileType::Symlink,
+                _ => FileType::RegularFile,
+            };
+            let id = self.paths.intern(&path).map_err(|_| Errno::NOSPC)?;
+            list.push((Node::new(node.view, id).id(), kind, name));
+        }
+        Ok(list)
+    }
+
+    fn read_directory(
+        &self,
+        unique: Unique,
+        id: u64,
+        caller: Caller,
+        offset: u64,
+        size: u32,
+        plus: bool,
+    ) -> Result<(), Errno> {
+        let node = self.node(id)?;
+        let dots = [".", ".."].map(|name| (id, FileType::Directory, name.to_owned()));
+        let names = dots.into_iter().chain(self.list(node, caller)?);
+        let mut page = Directory::new(size);
+        let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+        for (place, (node, kind, name)) in (1..).zip(names).skip(skipped) {
+            let name = OsStr::new(&name);
+            let is_full = if plus {
+                // Names and types; the kernel looks up what it wants to know
+                // more of.
+                let mode = kind.as_raw_mode();
+                let attributes = Attributes { node, mode, ..Attributes::default() };
+                page.push_plus(&Entry { attributes, ..Entry::default() }, place, name)
+            } else {
+                page.push(node, place, kind, name)
+            };
+            if is_full {
+                break;
+            }
+        }
+        self.send(self.connection.reply(unique).directory(&page));
+        Ok(())
+    }
+
+    /// Tells the kernel to look names up again that a change of policies has
+    /// brought or taken away.
+    pub(crate) fn forget_names(&self, before: &Tree, after: &Tree) {
+        let changed = before
+            .paths()
+            .filter(|path| after.get(path).is_none())
+            .chain(after.paths().filter(|path| before.get(path).is_none()));
+        for path in changed {
+            let Some((parent, name)) = path.rsplit_once('/') else { continue };
+            let parent = if parent.is_empty() { "/" } else { parent };
+            let Some(id) = self.paths.number(parent) else { continue };
+            let node = Node::new(View::Reader, id);
+            // It is well if the kernel does not have it.
+            let _ = self.connection.notify_invalidate_entry(node.id(), OsStr::new(name));
+        }
+    }
+
+    // ------------------------------------------------------------------- files
+
+    fn open(&self, node: Node, caller: Caller, flags: u32) -> Result<u64, Errno> {
+        let path = self.path(node)?;
+        let Some(Item::Entry { mode, .. }) = self.item(node.view, &path) else {
+            return Err(Errno::NOENT);
+        };
+        let writes = flags & OFlags::RWMODE.bits() != OFlags::RDONLY.bits();
+        if writes && mode & 0o222 == 0 {
+            return Err(Errno::ACCESS);
+        }
+        if node.view == View::Reader && &*path == METRICS {
+            self.admit(caller)?;
+            return Ok(self.handles.add(node, None).id);
+        }
+        let container = self.container(node, caller)?;
+        self.containers.admits(&container, &path)?;
+        Ok(self.handles.add(node, Some(container)).id)
+    }
+
+    /// The handle, which a worker before this one may have given out.
+    fn handle(&self, id: u64, node: u64, caller: Caller) -> Result<Arc<Handle>, Errno> {
+        if let Some(handle) = self.handles.get(id) {
+            return Ok(handle);
+        }
+        let node = self.node(node)?;
+        let path = self.path(node)?;
+        let container = if node.view == View::Reader && &*path == METRICS {
+            None
+        } else {
+            Some(self.container(node, caller)?)
+        };
+        Ok(self.handles.adopt(id, node, container))
+    }
+
+    fn release(&self, id: u64) {
+        self.handles.release(id);
+    }
+
+    fn read(
+        &self,
+        unique: Unique,
+        node: u64,
+        caller: Caller,
+        handle: u64,
+        offset: u64,
+        size: u32,
+    ) -> Result<(), Errno> {
+        let handle = self.handle(handle, node, caller)?;
+        let mut text = crate::container::lock(&handle.text);
+        let body = match &*text {
+            Text::Here(body) if offset > 0 => Arc::clone(body),
+            Text::Delivered(length) if offset >= *length => {
+                drop(text);
+                self.send(self.connection.reply(unique).data(&[]));
+                return Ok(());
+            }
+            _ => {
+                let body = self.render(&handle)?;
+                let at_once = offset == 0
+                    && usize::try_from(size).is_ok_and(|size| size >= body.len());
+                if let Err(error) = self.handles.rendered(&handle, &body, at_once) {
+                    tracing::warn!(%error, "cannot keep what a handle has rendered");
+                }
+                *text = Text::Here(Arc::clone(&body));
+                body
+            }
+        };
+        drop(text);
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(body.len());
+        let end = start.saturating_add(usize::try_from(size).unwrap_or(usize::MAX)).min(body.len());
+        self.send(self.connection.reply(unique).data(body.get(start..end).unwrap_or_default()));
+        Ok(())
+    }
+
+    fn render(&self, handle: &Handle) -> Result<Body, Errno> {
+        let Some(container) = &handle.container else {
+            let text = self.facts.metrics(&self.containers, self.handles.count());
+            return Ok(text.into_bytes().into());
+        };
+        let path = self.path(handle.node)?;
+        let metrics = self.containers.metrics.file(&path);
+        let started = Instant::now();
+        let result = self.containers.render(container, handle.node.path, &path, &metrics);
+        match &result {
+            Ok(_) => metrics.answered(started.elapsed()),
+            Err(_) => metrics.failed(),
+        }
+        result
+    }
+
+    /// The text of a node without a handle.
+    fn body(&self, node: Node, caller: Caller) -> Result<Body, Errno> {
+        let path = self.path(node)?;
+        let container = self.container(node, caller)?;
+        let metrics = self.containers.metrics.file(&path);
+        self.containers.render(&container, node.path, &path, &metrics)
+    }
+
+    // ---------------------------------------------------------------- pressure
+
+    fn write(&self, node: u64, caller: Caller, handle: u64, data: &[u8]) -> Result<(), Errno> {
+        let handle = self.handle(handle, node, caller)?;
+        let path = self.path(handle.node)?;
+        let name = path.strip_prefix(PRESSURE).ok_or(Errno::ACCESS)?;
+        let container = handle.container.as_ref().ok_or(Errno::ACCESS)?;
+        let subject = container.subject();
+        let file = self
+            .containers
+            .host
+            .pressure_file(&subject, name)
+            .map_err(|error| errno(&error))?;
+        let mut trigger = crate::container::lock(&handle.trigger);
+        if trigger.is_some() {
+            // As the kernel: one trigger for each open file.
+            return Err(Errno::BUSY);
+        }
+        *trigger = Some(self.triggers.set(handle.id, file, data)?);
+        self.handles.keep_trigger(&handle, None, data);
+        Ok(())
+    }
+
+    fn poll(
+        &self,
+        node: u64,
+        caller: Caller,
+        handle: u64,
+        wake: Option<u64>,
+    ) -> Result<u32, Errno> {
+        let handle = self.handle(handle, node, caller)?;
+        let path = self.path(handle.node)?;
+        if !path.starts_with(PRESSURE) {
+            return Ok(psi::READY);
+        }
+        if crate::container::lock(&handle.trigger).is_none()
+            && let Some(text) = self.handles.kept_trigger(&handle)
+        {
+            self.write(node, caller, handle.id, &text)?;
+        }
+        match &*crate::container::lock(&handle.trigger) {
+            Some(trigger) => {
+                if let Some(kernel_handle) = wake {
+                    self.handles.keep_trigger(&handle, Some(kernel_handle), trigger.text());
+                }
+                Ok(psi::READY | trigger.poll(wake))
+            }
+            None => Ok(psi::READY | psi::PRI | psi::ERR),
+        }
+    }
+}

@@ -43,6 +43,14 @@ impl Which {
         }
     }
 
+    /// Where it is mounted.
+    pub(crate) fn mount_point(&self) -> Result<PathBuf, Failure> {
+        match self.ask(&Command::Status)? {
+            Answer::Status(report) => Ok(report.mount),
+            _ => Err(Failure::new(Exit::Host, "the mount did not tell where it is")),
+        }
+    }
+
     fn ask(&self, command: &Command) -> Result<Answer, Failure> {
         match ask(&self.directory()?, command).map_err(Failure::from)? {
             Answer::Refused(reason) => Err(Failure::new(Exit::Policy, reason)),

@@ -2,6 +2,7 @@
 //!
 //! Parses arguments, calls the libraries, prints. One file per subcommand.
 
+mod attach;
 mod capture;
 mod control;
 mod doctor;
@@ -11,6 +12,7 @@ mod ls;
 mod mount;
 mod output;
 mod policy;
+mod private_mount;
 mod render;
 mod run;
 mod subject;
@@ -43,6 +45,8 @@ enum Command {
     Capture(capture::Arguments),
     Run(run::Arguments),
     Mount(mount::Arguments),
+    Attach(attach::Attach),
+    Detach(attach::Detach),
     Status(control::Status),
     #[command(subcommand)]
     Policy(control::Policy),
@@ -65,6 +69,8 @@ fn main() -> ExitCode {
         Command::Capture(arguments) => capture::run(arguments).map(done),
         Command::Run(arguments) => run::run(arguments),
         Command::Mount(arguments) => mount::run(arguments),
+        Command::Attach(arguments) => attach::attach(&arguments),
+        Command::Detach(arguments) => attach::detach(&arguments).map(done),
         Command::Status(arguments) => control::status(&arguments).map(done),
         Command::Policy(command) => control::policy(&command).map(done),
         Command::Register(arguments) => control::register(&arguments).map(done),

@@ -58,6 +58,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 
+    /// Remove DIR and the state when nobody uses the mount any more
+    #[arg(long)]
+    ephemeral: bool,
+
     #[command(flatten)]
     log: log::Choice,
 }
@@ -99,6 +103,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         identity: arguments.identity,
         freshness_us: (arguments.max_age * 1000.0) as u64,
         threads: arguments.threads.map_or_else(threads, usize::from),
+        ephemeral: arguments.ephemeral,
         point: directory,
     };
     let path = std::env::current_exe()
@@ -109,6 +114,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let point = settings.point.display().to_string();
     let ready = |_: &_| {
         tracing::info!(mount = point, "serving");
+        // For scripts that wait until it can be used.
+        let _ = crate::output::write(format!("{point}\n").as_bytes());
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     };
     vproc_fuse::hold(&settings, &program, &options, ready)?;

@@ -1,6 +1,7 @@
 //! Which policy renders, and with which settings.
 
 use crate::failure::{Exit, Failure};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use vproc_linux::check_sources;
 use vproc_runtime::{Cache, Engine, Options, Policy};
@@ -64,6 +65,15 @@ impl Choice {
     /// The file of the policy, if it is not the embedded one.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.policy.as_deref()
+    }
+
+    /// The same choice as arguments of this program.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        let policy = self.policy.iter().flat_map(|file| ["--policy".into(), file.into()]);
+        let settings = self.settings.iter().flat_map(|Setting { knob, value }| {
+            ["--set".into(), OsString::from(format!("{knob}={value}"))]
+        });
+        policy.chain(settings).collect()
     }
 
     fn policy(&self) -> Result<Policy, Cause> {

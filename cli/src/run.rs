@@ -2,6 +2,7 @@
 
 use crate::failure::{EXIT_CODES, Exit, Failure};
 use crate::policy::Loaded;
+use crate::private_mount::PrivateMount;
 use crate::{policy, render};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,11 +20,9 @@ Examples:
 /// Run a command in a cgroup of its own, and show it its own /proc
 ///
 /// The command gets new pid, mount and (where the kernel has them) time
-/// namespaces, and the rendered files in place of the host's. The files show
-/// the moment at which the command started; they do not change while it runs.
-/// /proc/uptime alone is left to the kernel, which counts from the start of a
-/// time namespace: `ps` subtracts start times from it, and no start time may
-/// lie behind a clock that stands still. Its idle time is the host's.
+/// namespaces, and live files in place of the host's, from a mount of its own.
+/// Where nothing can be mounted (no /dev/fuse), the files show the moment at
+/// which the command started, and /proc/uptime is the kernel's.
 /// The cgroup is removed when the command ends, whatever ends it. Needs root.
 ///
 /// This is a demonstration, not a sandbox for hostile code: the command keeps
@@ -80,12 +79,22 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     // First of all, because it forks: rendering starts a thread.
     let mut sandbox = Sandbox::start(&spec)?;
     let host = Host::open()?;
+    // The policy is tried here, where its errors are told best.
     let environment = host.environment(arguments.policy.settings.clone());
     let loaded = arguments.policy.load(&environment)?;
-    let subject = host.subject(sandbox.init_pid(), Identity::Init)?;
-    let readings =
-        host.read(&subject, environment, &Manifest::sources(&loaded.manifest.entries))?;
-    let files = files(&loaded, &readings)?;
+    let mount = PrivateMount::start(&arguments.policy);
+    let files = match &mount {
+        Ok(mount) => {
+            mount.attach_to(&host, sandbox.init_pid())?;
+            Vec::new()
+        }
+        Err(reason) => {
+            eprintln!("vprocctl: warning: {reason}; the files show the start of the command");
+            let subject = host.subject(sandbox.init_pid(), Identity::Init)?;
+            let sources = Manifest::sources(&loaded.manifest.entries);
+            files(&loaded, &host.read(&subject, environment, &sources)?)?
+        }
+    };
     // What this kernel does not have is not missed by the command either.
     let _not_here = sandbox.release(&files)?;
     let outcome = sandbox.wait()?;
@@ -95,11 +104,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(outcome.code()))
 }
 
-/// A text of it that stands still breaks `ps` (see [`Arguments`]).
+/// A text of it that stands still breaks `ps`: new processes would have
+/// started after it. Without live files it is left to the kernel.
 const LIVE: &str = "/proc/uptime";
 
-/// Every file that the policy serves, but for [`LIVE`]. One that the settings deny is shown
-/// empty: a bind mount has no other way to keep the host's away.
+/// Every file that the policy serves, but for [`LIVE`], as it is now. One that
+/// the settings deny is shown empty: a bind mount has no other way to keep the
+/// host's away.
 fn files(loaded: &Loaded, readings: &Readings) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let entries = loaded.manifest.entries.iter().filter(|entry| entry.path != LIVE);
     entries

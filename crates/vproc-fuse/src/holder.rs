@@ -104,6 +104,10 @@ pub fn hold(
     let result = holder.run(&events, || ready(&connection));
     drop(holder);
     unmount(&settings.point);
+    if settings.ephemeral {
+        let _ = std::fs::remove_dir(&settings.point);
+        let _ = std::fs::remove_dir_all(&settings.state);
+    }
     result
 }
 

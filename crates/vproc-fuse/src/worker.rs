@@ -43,6 +43,8 @@ pub struct Settings {
     pub freshness_us: u64,
     /// How many threads answer.
     pub threads: usize,
+    /// Whether mount point and state directory go with the mount.
+    pub ephemeral: bool,
 }
 
 /// What a holder tells one worker besides.

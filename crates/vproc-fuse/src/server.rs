@@ -34,6 +34,11 @@ const STATIC: Duration = Duration::from_secs(3600);
 /// The same for what belongs to one reader, or to a process that may end.
 const VOLATILE: Duration = Duration::ZERO;
 
+/// Operations that make, remove or rename something, by their numbers in
+/// `include/uapi/linux/fuse.h`: SYMLINK, MKNOD, MKDIR, UNLINK, RMDIR, RENAME,
+/// LINK, SETXATTR, REMOVEXATTR, CREATE, FALLOCATE, RENAME2, TMPFILE.
+const CHANGES: [u32; 13] = [6, 8, 9, 10, 11, 12, 13, 21, 24, 35, 43, 45, 51];
+
 /// Where files are that take triggers.
 const PRESSURE: &str = "/proc/pressure/";
 
@@ -154,7 +159,8 @@ impl Server {
                 self.send(self.connection.reply(unique).done());
                 Ok(())
             }
-            _ => Err(Errno::ROFS),
+            Operation::Other(opcode) if CHANGES.contains(opcode) => Err(Errno::ROFS),
+            _ => Err(Errno::NOSYS),
         }
     }
 
@@ -301,8 +307,10 @@ impl Server {
         match (node.view, &*path) {
             (View::Reader, BY_PID) => {
                 let containers = self.containers.list();
-                let pids = containers.iter().map(|container| container.subject().pid());
-                let list = pids.map(|pid| {
+                let subjects = containers.iter().map(|container| container.subject());
+                let alive = subjects.filter(|subject| subject.is_alive());
+                let list = alive.map(|subject| {
+                    let pid = subject.pid();
                     let node = Node::new(View::Process(pid), PathId::ROOT);
                     (node.id(), FileType::Directory, pid.to_string())
                 });
@@ -495,7 +503,12 @@ impl Server {
             .containers
             .host
             .pressure_file(&subject, name)
-            .map_err(|error| errno(&error))?;
+            .map_err(|error| match error {
+                // As a kernel without PSI says (`psi_write`).
+                vproc_linux::Error::System { errno: Errno::NOENT, .. } => Errno::OPNOTSUPP,
+                vproc_linux::Error::System { errno, .. } => errno,
+                error => errno(&error),
+            })?;
         let mut trigger = crate::container::lock(&handle.trigger);
         if trigger.is_some() {
             // As the kernel: one trigger for each open file.

@@ -33,12 +33,14 @@ pub enum Life {
     Unknown(Skip),
 }
 
-/// The mount points of ours, each once, in the order of mountinfo.
+/// The mount points of ours where it may be attached, each once, in the order
+/// of mountinfo. A mount namespace that was copied from the host's also has
+/// the mount itself.
 pub(super) fn points(mounts: &[Mount], ours: &Marks) -> Vec<String> {
     let mut points: Vec<String> = Vec::new();
     for mount in mounts.iter().filter(|mount| ours.matches(mount)) {
         let point = String::from_utf8_lossy(&mount.point).into_owned();
-        if !points.contains(&point) {
+        if inside::is_eligible(&point) && !points.contains(&point) {
             points.push(point);
         }
     }
@@ -72,9 +74,6 @@ pub(super) fn list(doors: Doors, options: &Options) -> Result<Vec<Mounted>, Erro
 }
 
 fn look(inside: &Inside, target: &str, ours: &Marks) -> Life {
-    if !inside::is_eligible(target) {
-        return Life::Unknown(Skip::Elsewhere);
-    }
     let place = match inside.find(target) {
         Ok(place) => place,
         Err(skip) => return Life::Unknown(skip),

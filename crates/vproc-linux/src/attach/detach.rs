@@ -45,10 +45,7 @@ pub(super) fn remove(
     };
     let remove_one = |target: String| {
         progress.at(&target);
-        let outcome = match inside::is_eligible(&target) {
-            true => remove_all_at(inside, &target, ours, progress),
-            false => Err(Skip::Elsewhere),
-        };
+        let outcome = remove_all_at(inside, &target, ours, progress);
         Detached { target, outcome: outcome.unwrap_or_else(Removal::Skipped) }
     };
     Ok(paths.into_iter().map(remove_one).collect())

@@ -130,9 +130,6 @@ pub enum Skip {
     /// Somebody else's mount covers it, as runtimes do to mask a file.
     #[error("a mount of type {0} covers it")]
     Covered(String),
-    /// The container moved our mount to where nothing is attached.
-    #[error("it is mounted outside of /proc and /sys")]
-    Elsewhere,
     /// A mount within the container would appear on the host.
     #[error("mounts over it propagate to the host")]
     SharedWithHost,

@@ -63,7 +63,7 @@ impl Job {
             match self.choose(&place, tree, locked)? {
                 Action::Nothing if replaced => return Ok(Outcome::Replaced),
                 Action::Nothing => return Ok(Outcome::AlreadyThere),
-                Action::Replace => match progress.change(|| replace(tree, &place))? {
+                Action::Replace => match progress.change(|| self.replace(tree, &place))? {
                     Ok(()) => replaced = true,
                     Err(Errno::INVAL) => locked = true,
                     Err(errno) => return Err(Skip::Refused(errno)),
@@ -112,6 +112,19 @@ impl Job {
             _ => Ok(Action::Cover { over: None }),
         }
     }
+
+    /// Removes our mount, after the tree was put beneath it where the kernel
+    /// can do that (Linux 6.5), so that no reader meets the host's numbers.
+    /// `EINVAL` says that the mount is locked (`can_umount` in
+    /// fs/namespace.c).
+    fn replace(&self, tree: &Tree, place: &Place) -> Result<(), Errno> {
+        let is_ours = |mount: &Mount| self.options.ours.matches(mount);
+        if !place.stack.get(1).is_some_and(is_ours) {
+            // Where this fails, the tree is mounted when the other is gone.
+            let _ = inside::mount(&tree.fd, place, true);
+        }
+        inside::unmount_top(place)
+    }
 }
 
 /// What to do at a place.
@@ -122,15 +135,6 @@ enum Action {
     Replace,
     /// Something else is, maybe somebody else's mount.
     Cover { over: Option<String> },
-}
-
-/// Removes our mount, after the tree was put beneath it where the kernel can
-/// do that (Linux 6.5), so that no reader meets what is below. `EINVAL` says
-/// that the mount is locked (`can_umount` in fs/namespace.c).
-fn replace(tree: &Tree, place: &Place) -> Result<(), Errno> {
-    // Where this fails, the tree is mounted when the other is gone.
-    let _ = inside::mount(&tree.fd, place, true);
-    inside::unmount_top(place)
 }
 
 fn is_fuse(fs: &str) -> bool {

@@ -5,7 +5,7 @@ use super::{Options, inside};
 use crate::mountinfo::Mount;
 use crate::sys;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags, open, openat2, statx};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, OpenTreeFlags, open_tree};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -52,6 +52,9 @@ impl Origin {
         if !options.ours.matches(mount) {
             return Err(Error::NotOurs { path: path.to_owned(), fs: mount.fs.clone() });
         }
+        // What the kernel remembers of files says nothing about their server.
+        let asked = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+        statx(&fd, "", asked, StatxFlags::BASIC_STATS).map_err(|errno| unusable(path, errno))?;
         // The kernel knows the path without symlinks.
         let full = rustix::fs::readlinkat(procfs, inside::link(&fd), Vec::new()).map_err(failed)?;
         let full = PathBuf::from(std::ffi::OsString::from_vec(full.into_bytes()));

@@ -34,7 +34,7 @@ use crate::mountinfo::Mount;
 use crate::process::Process;
 use crate::{Host, HostPid};
 use inside::{Doors, Inside};
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use std::path::Path;
 use std::time::Duration;
@@ -179,6 +179,7 @@ fn check_paths(paths: &[String]) -> Result<(), Error> {
 /// A container that is not the host, known by one of its processes.
 struct Container {
     process: Process,
+    namespace: OwnedFd,
     /// The peer groups through which a mount would reach the host.
     host_peers: Vec<u32>,
 }
@@ -187,13 +188,13 @@ impl Container {
     fn open(host: &Host, pid: HostPid) -> Result<Self, Error> {
         let procfs = host.procfs();
         let process = Process::open(procfs, pid)?;
-        let (_, namespace) = process.mount_namespace(procfs)?;
+        let (namespace, inode) = process.mount_namespace(procfs)?;
         let mut host_peers = Vec::new();
         // We may run in a mount namespace that is not the host's.
         for native in [HostPid::current(), HostPid::INIT] {
             let Ok(native) = Process::open(procfs, native) else { continue };
             match native.mount_namespace(procfs) {
-                Ok((_, inode)) if inode == namespace => return Err(Error::HostNamespace(pid)),
+                Ok((_, its)) if its == inode => return Err(Error::HostNamespace(pid)),
                 Ok(_) => {
                     host_peers.extend(mounts_of(host, &native)?.iter().filter_map(|m| m.peers))
                 }
@@ -201,7 +202,7 @@ impl Container {
                 Err(_) => {}
             }
         }
-        Ok(Container { process, host_peers })
+        Ok(Container { process, namespace, host_peers })
     }
 
     /// Opens what is needed within. If the process ends meanwhile, these
@@ -213,7 +214,7 @@ impl Container {
         let doors = Doors {
             pid: process.id(),
             procfs: procfs.as_fd().try_clone_to_owned().map_err(Error::Thread)?,
-            namespace: process.mount_namespace(procfs)?.0,
+            namespace: self.namespace.try_clone().map_err(Error::Thread)?,
             root: process.root(procfs)?,
             mountinfo: process.open_file(procfs, "mountinfo").map_err(failed)?,
         };

@@ -48,7 +48,7 @@ fn nsenter(pid: HostPid, path: &str) -> String {
 
 #[test]
 fn a_container_reads_our_text_until_it_is_detached() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -57,7 +57,7 @@ fn a_container_reads_our_text_until_it_is_detached() {
 
 #[test]
 fn a_container_of_another_user_namespace() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&["-U", "-r"], "");
@@ -66,7 +66,7 @@ fn a_container_of_another_user_namespace() {
 
 #[test]
 fn a_container_in_a_chroot() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     if crate::runtimes::busybox().is_none() {
@@ -88,7 +88,7 @@ fn a_container_in_a_chroot() {
 
 #[test]
 fn a_proc_that_is_read_only_and_hides_processes() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let script = "mount -o remount,ro,hidepid=2 /proc";
@@ -98,7 +98,7 @@ fn a_proc_that_is_read_only_and_hides_processes() {
 
 #[test]
 fn a_directory_is_attached_as_a_whole() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -116,7 +116,7 @@ fn a_directory_is_attached_as_a_whole() {
 
 #[test]
 fn read_only_is_up_to_the_caller() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -136,7 +136,7 @@ fn read_only_is_up_to_the_caller() {
 
 #[test]
 fn a_newer_mount_replaces_an_older_one() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -156,7 +156,7 @@ fn a_newer_mount_replaces_an_older_one() {
 
 #[test]
 fn what_cannot_be_attached_is_told_apart() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "umount /sys/fs/cgroup -R 2>/dev/null; true");
@@ -175,7 +175,7 @@ fn what_cannot_be_attached_is_told_apart() {
 
 #[test]
 fn a_container_without_proc() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let ours = Ours::new();
@@ -199,7 +199,7 @@ fn a_container_without_proc() {
 
 #[test]
 fn the_host_is_never_attached_to() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let ours = Ours::new();
@@ -216,7 +216,7 @@ fn the_host_is_never_attached_to() {
 
 #[test]
 fn a_container_that_ended_is_no_container() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let ours = Ours::new();
@@ -229,7 +229,7 @@ fn a_container_that_ended_is_no_container() {
 /// Whenever it ends, the answer is one of two, and the host is left as it was.
 #[test]
 fn a_container_may_end_at_any_moment() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let ours = Ours::new();

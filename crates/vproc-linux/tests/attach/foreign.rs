@@ -5,7 +5,7 @@ use vproc_linux::attach::{Life, Outcome, Removal, Skip};
 
 #[test]
 fn a_masked_file_is_covered_if_asked_for() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "mount --bind /dev/null /proc/meminfo");
@@ -28,7 +28,7 @@ fn a_masked_file_is_covered_if_asked_for() {
 
 #[test]
 fn a_mount_over_ours_is_left_alone() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -44,7 +44,7 @@ fn a_mount_over_ours_is_left_alone() {
 
 #[test]
 fn files_that_a_runtime_made_read_only_are_the_kernels() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let script = "mount --bind /proc/meminfo /proc/meminfo; mount -o remount,bind,ro /proc/meminfo";
@@ -57,7 +57,7 @@ fn files_that_a_runtime_made_read_only_are_the_kernels() {
 
 #[test]
 fn a_file_of_lxcfs_is_covered_and_named() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -74,7 +74,7 @@ fn a_file_of_lxcfs_is_covered_and_named() {
 /// The mounts that a container inherits across user namespaces are locked.
 #[test]
 fn locked_mounts_are_covered_once() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_outer, outer_pid) = container(&[], "");

@@ -4,7 +4,6 @@
 use crate::stage::*;
 use std::fs;
 use std::time::{Duration, Instant};
-use vproc_linux::HostPid;
 use vproc_linux::attach::{Error, Life, Marks, Outcome, Removal, Skip, attach, attached, detach};
 
 /// As in real life: `fuse.vproc`, whatever its source.
@@ -15,7 +14,7 @@ fn real_marks() -> Marks {
 
 #[test]
 fn a_dead_mount_is_found_and_removed() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -35,7 +34,7 @@ fn a_dead_mount_is_found_and_removed() {
 /// lxcfs stands for our own server, because it is one that can be killed.
 #[test]
 fn a_dead_mount_is_replaced() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let mut ours = Ours::new();
@@ -67,7 +66,7 @@ fn a_dead_mount_is_replaced() {
 /// A server that is stopped while we attach from it.
 #[test]
 fn a_server_of_ours_that_hangs_is_given_up() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let mut ours = Ours::new();
@@ -87,7 +86,7 @@ fn a_server_of_ours_that_hangs_is_given_up() {
 /// As lxcfs leaves its files after a crash.
 #[test]
 fn a_dead_mount_of_others_is_covered() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -102,7 +101,7 @@ fn a_dead_mount_of_others_is_covered() {
 /// A server of the container's own could keep us for ever.
 #[test]
 fn a_server_that_does_not_answer_is_not_asked() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -128,7 +127,7 @@ fn a_server_that_does_not_answer_is_not_asked() {
 
 #[test]
 fn a_silent_server_of_ours_is_told_from_a_dead_one() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -146,7 +145,7 @@ fn a_silent_server_of_ours_is_told_from_a_dead_one() {
 
 #[test]
 fn only_our_mount_is_attached_from() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");
@@ -159,7 +158,7 @@ fn only_our_mount_is_attached_from() {
 
 #[test]
 fn nothing_propagates_to_the_host() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     // A host of our own, with a shared /proc, and a container that shares it.
@@ -185,20 +184,16 @@ fn nothing_propagates_to_the_host() {
 /// --propagation unchanged` gives it where the host's is shared.
 #[test]
 fn a_proc_that_is_shared_with_the_host_is_left_alone() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let test = "hostile::a_proc_that_is_shared_with_the_host_is_left_alone";
     if !alone_within(test, &["unshare", "-m", "--propagation", "shared"]) {
         return;
     }
-    let command = ["unshare", "-m", "--propagation", "unchanged", "sleep", "1000"];
-    let container = Running::start(&[], &command);
-    let pid = container.pid();
-    wait_for("a mount namespace of its own", || {
-        let namespace = |pid| fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap();
-        (namespace(pid) != namespace(HostPid::current())).then_some(())
-    });
+    let unshare = ["unshare", "-m", "-f", "--kill-child", "--propagation", "unchanged"];
+    let container = Running::start(&[], &[&unshare[..], &["sleep", "1000"]].concat());
+    let pid = container.descendant("sleep");
     let ours = Ours::new();
     assert_eq!(ours.attach(pid, &[MEMINFO]), [Outcome::Skipped(Skip::SharedWithHost)]);
     assert!(fs::read_to_string(MEMINFO).unwrap().starts_with("MemTotal:"));
@@ -208,7 +203,7 @@ fn a_proc_that_is_shared_with_the_host_is_left_alone() {
 /// What the container mounts over our file stays in the container.
 #[test]
 fn our_mount_on_the_host_stays_as_it_is() {
-    if !is_root() {
+    if !can_attach() {
         return;
     }
     let (_container, pid) = container(&[], "");

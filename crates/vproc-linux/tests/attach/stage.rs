@@ -1,7 +1,9 @@
 //! A mount to attach from, and containers to attach to.
 
 pub(crate) use crate::live_stage::{Running, is_root, skip, wait_for, within as alone_within};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use std::ffi::CString;
@@ -42,6 +44,8 @@ impl Ours {
     fn named(name: &str, text: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         mount(name, directory.path(), "tmpfs", MountFlags::empty(), c"size=64k,mode=755").unwrap();
+        // As under a systemd, which shares all mounts.
+        mount_change(directory.path(), MountPropagationFlags::SHARED).unwrap();
         let options = Options {
             ours: Marks { fs: "tmpfs".to_owned(), source: Some(name.to_owned()) },
             ..Options::default()
@@ -99,6 +103,20 @@ impl Drop for Ours {
     fn drop(&mut self) {
         unmount(self.path(), UnmountFlags::DETACH).unwrap();
     }
+}
+
+/// Whether a test that attaches something can run.
+pub(crate) fn can_attach() -> bool {
+    if !is_root() {
+        return false;
+    }
+    let release = Host::open().unwrap().kernel_release();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next().unwrap(), numbers.next().unwrap());
+    if version < (5, 12) {
+        skip("this kernel is older than 5.12");
+    }
+    version >= (5, 12)
 }
 
 pub(crate) fn new() -> Outcome {

@@ -57,12 +57,11 @@ impl<'h> Batch<'h> {
                 let (content, _) = process_file(self.host, self.subject, *of, name, scratch)?;
                 vec![Reading::plain(content)]
             }
-            Source::Tasks => vec![Reading::plain(tasks::count(
-                self.host,
-                self.subject,
-                self.standing,
-                &mut self.scratch,
-            ))],
+            Source::Tasks => {
+                let scratch = &mut self.scratch;
+                let counts = tasks::count(self.host, self.subject, self.standing, scratch);
+                vec![Reading::plain(counts.map_or_else(absent, Content::Tasks))]
+            }
         };
         Ok(Record { source: source.clone(), found })
     }

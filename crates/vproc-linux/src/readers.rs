@@ -31,7 +31,8 @@ const MAX_CONTAINERS: usize = 4096;
 /// [`Freshness::membership`](crate::Freshness) says.
 ///
 /// Where readers count for themselves, those of equal groups share the subject
-/// of one of them, until that one moves or ends.
+/// of one of them, until that one moves or ends. Files of the process are then
+/// that one's.
 #[derive(Debug)]
 pub struct Readers {
     identity: Identity,

@@ -3,7 +3,6 @@
 use crate::beneath;
 use crate::content::{CGROUP_LIMIT, HOST_LIMIT, Scratch};
 use crate::hierarchy::{Hierarchies, Spot};
-use crate::ladder::absent;
 use crate::membership::{Group, Membership};
 use crate::process::PidNamespace;
 use crate::pseudofs::PseudoFs;
@@ -13,7 +12,7 @@ use crate::{Host, Subject};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, Dir, fstat, statat};
 use rustix::io::Errno;
-use vproc_snapshot::{CgroupVersion, Content, TaskCounts};
+use vproc_snapshot::{CgroupVersion, TaskCounts};
 
 mod sampler;
 
@@ -38,29 +37,19 @@ const V1_ORDER: [&str; 7] =
 ///
 /// A container that no hierarchy tells apart from the host is counted by its
 /// pid namespace; the host itself by all that `/proc` lists. The error stands
-/// in the content, like that of any other input.
+/// among the readings, like that of any other input.
 pub(crate) fn count(
     host: &Host,
     subject: &Subject,
     standing: &Standing,
     scratch: &mut Scratch,
-) -> Content {
-    let group = match group_of_its_own(host.hierarchy_set(), &standing.membership) {
-        Some((group, spot)) => {
-            let opened = beneath::open_directory(spot.directory, &spot.names.join(&b'/'));
-            Some(opened.map(|directory| (group.version(), directory)))
-        }
-        None => None,
+) -> Result<TaskCounts, Errno> {
+    let Some((group, spot)) = group_of_its_own(host.hierarchy_set(), &standing.membership) else {
+        return count_without_group(host, subject, standing, scratch);
     };
-    let counts = match &group {
-        Some(Ok((version, directory))) => {
-            let roll = Roll::of_group(*version, directory.as_fd(), scratch);
-            roll.map(|ids| look_at(host.procfs(), &ids, subject, scratch))
-        }
-        Some(Err(errno)) => Err(*errno),
-        None => count_without_group(host, subject, standing, scratch),
-    };
-    counts.map_or_else(absent, Content::Tasks)
+    let directory = beneath::open_directory(spot.directory, &spot.names.join(&b'/'))?;
+    let ids = Roll::of_group(group.version(), directory.as_fd(), scratch)?;
+    Ok(look_at(host.procfs(), &ids, subject, scratch))
 }
 
 /// Counts what no group tells apart.

@@ -1,6 +1,6 @@
 //! Counting the tasks of a container every few seconds.
 
-use super::{Roll, count_without_group, group_of_its_own, look_at};
+use super::{Roll, count, group_of_its_own, look_at};
 use crate::beneath;
 use crate::content::{CGROUP_LIMIT, Scratch};
 use crate::freshness::Moment;
@@ -91,7 +91,7 @@ impl TaskSampler {
             }
         }
         let Some(group) = &mut self.group else {
-            return Ok(count_without_group(host, &self.subject, standing, &mut self.scratch));
+            return Ok(count(host, &self.subject, standing, &mut self.scratch));
         };
         let has_run = match group.has_run() {
             Ok(has_run) => has_run,
@@ -120,11 +120,12 @@ struct CountedGroup {
 }
 
 impl CountedGroup {
-    /// Opens the group, if there is one.
+    /// Opens the group, if there is one and it can be kept.
     fn open(host: &Host, standing: &Standing) -> Result<Option<Self>, Errno> {
         let found = group_of_its_own(host.hierarchy_set(), &standing.membership);
         let Some((group, spot)) = found else { return Ok(None) };
         let directory = beneath::open_directory(spot.directory, &spot.names.join(&b'/'))?;
+        let Some(directory) = keep(directory) else { return Ok(None) };
         let usage = open_usage(host, standing, group, directory.as_fd()).and_then(Counter::new);
         let current = beneath::open_file(directory.as_fd(), b"pids.current").ok();
         let current = current.and_then(Counter::new);

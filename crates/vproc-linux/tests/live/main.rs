@@ -3,8 +3,11 @@
 //! says on standard error that it was skipped.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod feed;
 mod groups;
 mod namespaces;
+mod readers;
+mod sampler;
 mod stage;
 mod tasks;
 mod trust;

@@ -6,10 +6,10 @@ use crate::kept::keep;
 use crate::process::{Process, none_ready};
 use crate::subject::parent;
 use crate::watch::Watch;
-use crate::{Error, Host, HostPid, Identity, Subject};
+use crate::{Error, Host, HostPid, Identity, Subject, sys};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, statat};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, fstat, statat};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open};
 use std::collections::HashMap;
@@ -305,6 +305,11 @@ impl Task {
 
     /// The inode of its pid namespace, where it may be looked at.
     fn namespace(&self, host: &Host) -> Option<u64> {
+        if self.directory.is_none()
+            && let Ok(namespace) = sys::pid_namespace_of(self.pidfd.as_fd())
+        {
+            return fstat(namespace).ok().map(|stat| stat.st_ino);
+        }
         let procfs = host.procfs();
         let found = if procfs.is_private() {
             statat(procfs, format!("{}/ns/pid", self.id), AtFlags::empty())

@@ -2,7 +2,7 @@
 //! sandbox, which has its own.
 #![allow(unsafe_code)]
 
-use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::{Errno, IoSlice};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg};
@@ -17,21 +17,19 @@ use std::mem::MaybeUninit;
 /// `_IOR(0xb7, 0x7, int)`.
 const NS_GET_TGID_FROM_PIDNS: libc::Ioctl = read_ioctl(0xb7, 7);
 
-/// `_IOR(kind, number, int)` of `asm/ioctl.h`. MIPS, PowerPC and SPARC have
-/// three bits of direction, in another order.
+/// Whether `asm/ioctl.h` has three bits of direction, in another order.
+const HAS_THREE_BITS_OF_DIRECTION: bool = cfg!(any(
+    target_arch = "mips",
+    target_arch = "mips64",
+    target_arch = "powerpc",
+    target_arch = "powerpc64",
+    target_arch = "sparc",
+    target_arch = "sparc64"
+));
+
+/// `_IOR(kind, number, int)` of `asm/ioctl.h`.
 const fn read_ioctl(kind: u32, number: u32) -> libc::Ioctl {
-    let direction: u32 = if cfg!(any(
-        target_arch = "mips",
-        target_arch = "mips64",
-        target_arch = "powerpc",
-        target_arch = "powerpc64",
-        target_arch = "sparc",
-        target_arch = "sparc64"
-    )) {
-        2 << 29
-    } else {
-        2 << 30
-    };
+    let direction: u32 = if HAS_THREE_BITS_OF_DIRECTION { 2 << 29 } else { 2 << 30 };
     (direction | (size_of::<libc::c_int>() as u32) << 16 | kind << 8 | number) as libc::Ioctl
 }
 
@@ -79,6 +77,26 @@ pub(crate) fn set_mount_attributes(
         )
     };
     if answer < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// `PIDFD_GET_PID_NAMESPACE` of `include/uapi/linux/pidfd.h`, Linux 6.11:
+/// `_IO(0xff, 5)`. MIPS, PowerPC and SPARC mark what has no argument, too.
+const PIDFD_GET_PID_NAMESPACE: libc::Ioctl = {
+    let direction: u32 = if HAS_THREE_BITS_OF_DIRECTION { 1 << 29 } else { 0 };
+    (direction | 0xff << 8 | 5) as libc::Ioctl
+};
+
+/// The pid namespace of the process or thread that a pidfd is of.
+pub(crate) fn pid_namespace_of(pidfd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let none: libc::c_ulong = 0;
+    // SAFETY: the request has no argument that would be read or written
+    // (fs/pidfs.c, `pidfd_ioctl`); the descriptor is open for the borrow.
+    let answer = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_PID_NAMESPACE, none) };
+    if answer < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: the kernel has opened it for this call, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(answer) })
 }
 
 fn last_errno() -> Errno {

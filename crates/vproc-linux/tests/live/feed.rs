@@ -66,17 +66,24 @@ fn a_feed_says_what_a_batch_says() {
     if !is_root() {
         return;
     }
-    let groups: Vec<Group> = ["memory", "pids", "cpu", "cpuacct", "blkio", ""]
+    let host = Host::open().unwrap();
+    let groups: Vec<Group> = host
+        .hierarchies()
         .iter()
-        .filter_map(|name| {
-            let host = Host::open().unwrap();
-            mount_point(&host, name).map(|point| Group::new(&point))
-        })
+        // Who joins a group of cpuset must give it CPUs first.
+        .filter(|hierarchy| !hierarchy.controllers().iter().any(|word| word == "cpuset"))
+        .filter_map(|hierarchy| hierarchy.mount_points().next().map(Group::new))
         .collect();
     let inner: Vec<_> = groups.iter().map(|group| group.below("inner")).collect();
     let paths: Vec<_> = inner.iter().map(std::path::PathBuf::as_path).collect();
     let container = Running::start(&paths, &in_pidns(1, &["sleep", "1000"]));
     let init = container.descendant("sleep");
+    // What is allowed to be old must not have begun while it still starts.
+    let host = Host::open().unwrap();
+    wait_for("sleep", || {
+        let found = read(&host, &subject(&host, init), "tasks");
+        matches!(found[0].content, Content::Tasks(counts) if counts.running == 0).then_some(())
+    });
     for freshness in [Freshness::default(), Freshness::ALWAYS] {
         let host = Host::open().unwrap().with_freshness(freshness);
         let subject = subject(&host, init);
@@ -200,14 +207,18 @@ fn a_file_that_comes_and_goes_is_followed() {
 #[test]
 fn without_descriptors_a_feed_opens_each_time() {
     const SELF: &str = "feed::without_descriptors_a_feed_opens_each_time";
-    let host = Host::open().unwrap();
+    let host = Host::open().unwrap().with_freshness(Freshness::ALWAYS);
     let Some((pids, source)) = controller(&host, "pids").filter(|_| is_root()) else { return };
     if !within(SELF, &["sh", "-c", "ulimit -n 110; exec \"$@\"", "sh"]) {
         return;
     }
     let group = Group::new(&pids);
     let process = Running::sleep(&[&group.0]);
-    let wanted = [&*format!("{source}/pids.max@lineage"), "process:init/stat", "tasks"];
+    let wanted = [&*format!("{source}/pids.max@lineage"), "process:subject/cgroup", "tasks"];
+    wait_for("sleep", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap();
+        stat.contains(") S ").then_some(())
+    });
     let subject = subject(&host, process.pid());
     let parsed = sources(&wanted);
     let start = || host.feed(Arc::clone(&subject), host.environment(Vec::new()), &parsed).unwrap();

@@ -4,26 +4,27 @@ use crate::stage::*;
 use std::fs;
 use std::process::Command;
 use std::sync::Arc;
-use vproc_linux::{Host, Identity, TaskSampler};
+use vproc_linux::{Hierarchy, Host, Identity, TaskSampler};
 
 #[test]
 fn a_sampler_sees_what_starts_to_run_and_what_ends() {
     let host = Host::open().unwrap();
     let Some((pids, _)) = controller(&host, "pids").filter(|_| is_root()) else { return };
     // CPU time of a group tells only where both are of the same name.
-    let cpuacct = mount_point(&host, "cpuacct");
     let group = Group::new(&pids);
-    let charged = cpuacct.map(|point| point.join(group.0.file_name().unwrap()));
-    if let Some(charged) = &charged {
-        fs::create_dir(charged).unwrap();
-    }
-    let _charged = charged.clone().map(Group);
+    let charges = |one: &&Hierarchy| one.controllers().iter().any(|word| word == "cpuacct");
+    let cpuacct = host.hierarchies().iter().find(charges).and_then(|one| one.mount_points().next());
+    let charged = cpuacct.map(|point| {
+        let charged = Group(point.join(group.0.file_name().unwrap()));
+        fs::create_dir(&charged.0).unwrap();
+        charged
+    });
     let directory = tempfile::tempdir().unwrap();
     let signal = directory.path().join("go");
     assert!(Command::new("mkfifo").arg(&signal).status().unwrap().success());
     let script = format!("read x < {}; while :; do :; done", signal.display());
     let mut groups = vec![group.0.as_path()];
-    groups.extend(charged.as_deref());
+    groups.extend(charged.as_ref().map(|charged| charged.0.as_path()));
     let mut process = Running::start(&groups, &["sh", "-c", &script]);
     let sleep = Running::sleep(&groups);
     let subject = Arc::new(host.subject(sleep.pid(), Identity::Init).unwrap());

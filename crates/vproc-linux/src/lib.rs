@@ -20,6 +20,11 @@
 //! # let _ = readings; Ok(()) }
 //! ```
 //!
+//! A program that answers again and again keeps things open: [`Readers`] find
+//! the subject of a reader, a [`Feed`] reads the sources of one entry, and a
+//! [`TaskSampler`] counts tasks. [`Freshness`] says how old their answers may
+//! be; the example `feed` measures what they cost.
+//!
 //! What it trusts, and what not: the files that it reads may be overmounted
 //! (by vproc itself, by lxcfs), so it reads through a procfs of its own where
 //! it can, and never follows a symlink or crosses a mount where it cannot.

@@ -43,6 +43,10 @@
 //! which comes twice at worst. Nodes and handles that mean the same to every
 //! worker need neither.
 //!
+//! A holder must not have a file of its own mount open when it starts a worker:
+//! exec(2) closes the child's copy of it, which sends a FLUSH, and waits for an
+//! answer that only this worker could give.
+//!
 //! Linux 5.4 or newer is needed (FUSE 7.31).
 
 mod attributes;

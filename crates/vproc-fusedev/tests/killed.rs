@@ -1,9 +1,13 @@
 //! Workers are killed while processes read, and nobody notices.
 //!
-//! This program is both: without arguments it holds the mount and reads, and
-//! `worker NEGOTIATED WAY` serves, with the device as its standard input and the
-//! journal as its standard output. `killed nothing` shows what happens without
-//! resending and journal.
+//! This program has three roles. Without arguments it holds the mount, and
+//! starts the others. `worker NEGOTIATED WAY` serves, with the device as its
+//! standard input and the journal as its standard output. `reader POINT` reads,
+//! until its standard input ends. A reader cannot be the holder: what it has
+//! open, a child that it starts has open, too, until it has become the worker;
+//! closing that asks for an answer, which there is nobody to give.
+//!
+//! `killed nothing` shows what happens without resending and journal.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -13,9 +17,10 @@ use rustix::fd::AsFd;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use served::{Mounted, Served, cannot_mount, text};
 use std::fs;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 use vproc_fusedev::{Buffer, Connection, Journal, MountOptions, Operation, Received};
 
@@ -25,10 +30,10 @@ const THREADS: usize = 2;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [role, negotiated, way] = &arguments[..]
-        && role == "worker"
-    {
-        return work(negotiated, way);
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["worker", negotiated, way] => return work(negotiated, way),
+        ["reader", point] => return read(Path::new(point)),
+        _ => {}
     }
     // As libtest's: a part of a name.
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
@@ -80,25 +85,23 @@ fn hold(way: &str, test: &str) {
             .spawn()
             .unwrap()
     };
-    let stop = AtomicBool::new(false);
-    let reads = AtomicU64::new(0);
-    let seen = std::thread::scope(|scope| {
-        let readers: Vec<_> =
-            (0..READERS).map(|_| scope.spawn(|| read(&mounted, &stop, &reads))).collect();
-        let worker = kill(start);
-        stop.store(true, Ordering::Relaxed);
-        let results: Vec<_> = readers.into_iter().map(|reader| reader.join()).collect();
-        end(worker);
-        results
-    });
+    let reader = Command::new(std::env::current_exe().unwrap())
+        .args(["reader".as_ref(), mounted.point()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let worker = kill(start);
+    // This closes its standard input, which tells it to stop.
+    let reader = reader.wait_with_output().unwrap();
+    end(worker);
     let late = mounted.end();
-    let (reads, recovered) = (reads.into_inner(), recovered.path().metadata().unwrap().len());
+    let reads = String::from_utf8_lossy(&reader.stdout);
+    let recovered = recovered.path().metadata().unwrap().len();
     eprintln!("{test}: {KILLS} kills, {reads} reads, {recovered} requests taken over");
     assert!(!late, "{test}: a reader waited until the mount was aborted");
-    for result in seen {
-        result.unwrap().unwrap_or_else(|error| panic!("{test}: {error}"));
-    }
-    assert!(reads > 0, "{test}: nothing was read");
+    assert!(reader.status.success(), "{test}: a read failed");
+    assert_ne!(reads, "0", "{test}: nothing was read");
     assert!(recovered > 0, "{test}: no worker was killed with a request in its hands");
 }
 
@@ -119,20 +122,28 @@ fn end(mut worker: Child) {
     worker.wait().unwrap();
 }
 
-/// Reads all that there is, until told to stop, and compares it.
-fn read(mounted: &Mounted, stop: &AtomicBool, reads: &AtomicU64) -> Result<(), String> {
+/// Reads with some threads until told to stop, and prints how often.
+fn read(point: &Path) {
+    set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
+    let stop = AtomicBool::new(false);
     let expected = text();
-    while !stop.load(Ordering::Relaxed) {
-        let read = fs::read(mounted.path("text")).map_err(|error| format!("read: {error}"))?;
-        if read != expected {
-            return Err(format!("{} bytes read, not what was sent", read.len()));
+    let until_stopped = || {
+        let mut reads = 0;
+        while !stop.load(Ordering::Relaxed) {
+            assert!(fs::read(point.join("text")).unwrap() == expected, "not what was sent");
+            let length = fs::metadata(point.join("link")).unwrap().len();
+            assert_eq!(length, expected.len() as u64);
+            reads += 1;
         }
-        let length =
-            fs::metadata(mounted.path("link")).map_err(|error| format!("stat: {error}"))?;
-        assert_eq!(length.len(), expected.len() as u64);
-        reads.fetch_add(1, Ordering::Relaxed);
-    }
-    Ok(())
+        reads
+    };
+    let reads: u64 = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(until_stopped)).collect();
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        stop.store(true, Ordering::Relaxed);
+        readers.into_iter().map(|reader| reader.join().unwrap()).sum()
+    });
+    print!("{reads}");
 }
 
 fn work(negotiated: &str, way: &str) {

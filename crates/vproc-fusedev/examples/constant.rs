@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 use vproc_fusedev::{
     Attributes, Buffer, Connection, Directory, Entry, Errno, Error, FileType, MountOptions,
-    OpenFlags, Operation, Received, Request,
+    OpenFlags, Operation, Received, Request, Statistics,
 };
 
 const NAME: &str = "constant";
@@ -73,6 +73,7 @@ impl Constant {
                 let full = offset == 0 && directory.push_plus(&self.entry(), 1, OsStr::new(NAME));
                 if full { reply.error(Errno::INVAL) } else { reply.directory(&directory) }
             }
+            Operation::StatFs => reply.statistics(&Statistics::default()),
             Operation::Release { .. } | Operation::ReleaseDir { .. } => reply.done(),
             Operation::Forget { .. } | Operation::BatchForget(_) | Operation::Interrupt { .. } => {
                 Ok(())

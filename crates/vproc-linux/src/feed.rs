@@ -191,6 +191,7 @@ impl Feed {
                 continue;
             };
             has_gaps |= sight.look.files.iter().any(Option::is_none);
+            is_partial |= sight.look.found.iter().any(|reading| is_shortage(&reading.content));
             has_gaps |= sight.look.files.is_empty() && sight.look.missing.is_empty();
             record.found = sight.look.found;
             missing.extend(sight.look.missing.into_iter().map(|path| (sight.place, path)));
@@ -287,7 +288,7 @@ impl Line {
                         let mut scratch = Scratch::default();
                         (*content, *file) = process_file(host, subject, *of, name, &mut scratch)?;
                     }
-                    *read_at = Some(now);
+                    *read_at = (!is_shortage(content)).then_some(now);
                 }
             }
             Line::Tasks { sampler, read_at } => {
@@ -297,10 +298,15 @@ impl Line {
                         Ok(counts) => Content::Tasks(counts),
                         Err(errno) => absent(errno),
                     };
-                    *read_at = Some(now);
+                    *read_at = (!is_shortage(content)).then_some(now);
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Whether an input is missing only because nothing could be opened just then.
+fn is_shortage(content: &Content) -> bool {
+    [Errno::MFILE, Errno::NFILE].into_iter().any(|errno| *content == absent(errno))
 }

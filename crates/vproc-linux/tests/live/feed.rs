@@ -8,6 +8,7 @@ use vproc_linux::{Error, Feed, Freshness, Host, HostPid, Identity, Subject};
 use vproc_snapshot::{Content, Reading, Readings};
 
 const ENOENT: u32 = 2;
+const EMFILE: u32 = 24;
 
 fn subject(host: &Host, pid: HostPid) -> Arc<Subject> {
     Arc::new(host.subject(pid, Identity::Init).unwrap())
@@ -245,8 +246,10 @@ fn without_descriptors_a_feed_opens_each_time() {
     all.extend(fs::File::open("/dev/null"));
     assert!(fs::File::open("/dev/null").is_err());
     assert_eq!(text(first(&host, &mut feeds[0])), "79\n");
-    // What cannot be opened is not remembered: with a few free ones, all goes on.
-    let _ = feeds[39].read(&host);
+    // The last one is enough for a directory, not for a file in it. That is
+    // not remembered: with a few more, all goes on.
+    drop(all.pop());
+    assert_eq!(first(&host, &mut feeds[39]).content, Content::Absent(EMFILE));
     all.truncate(all.len() - 12);
     assert_eq!(text(first(&host, &mut feeds[39])), "79\n");
 }

@@ -18,6 +18,7 @@ mod handle;
 mod holder;
 mod metrics;
 mod node;
+mod privileges;
 mod psi;
 mod registry;
 mod server;

@@ -39,6 +39,9 @@ const VOLATILE: Duration = Duration::ZERO;
 /// LINK, SETXATTR, REMOVEXATTR, CREATE, FALLOCATE, RENAME2, TMPFILE.
 const CHANGES: [u32; 13] = [6, 8, 9, 10, 11, 12, 13, 21, 24, 35, 43, 45, 51];
 
+/// How often a container is looked for again whose process has ended.
+const MORE_ATTEMPTS: usize = 3;
+
 /// Where files are that take triggers.
 const PRESSURE: &str = "/proc/pressure/";
 
@@ -450,7 +453,7 @@ impl Server {
                 return Ok(());
             }
             _ => {
-                let body = self.render(&handle)?;
+                let body = self.render(&handle, caller)?;
                 let at_once = offset == 0
                     && usize::try_from(size).is_ok_and(|size| size >= body.len());
                 if let Err(error) = self.handles.rendered(&handle, &body, at_once) {
@@ -467,7 +470,7 @@ impl Server {
         Ok(())
     }
 
-    fn render(&self, handle: &Handle) -> Result<Body, Errno> {
+    fn render(&self, handle: &Handle, caller: Caller) -> Result<Body, Errno> {
         let Some(container) = &handle.container else {
             let text = self.facts.metrics(&self.containers, self.handles.count());
             return Ok(text.into_bytes().into());
@@ -475,7 +478,16 @@ impl Server {
         let path = self.path(handle.node)?;
         let metrics = self.containers.metrics.file(&path);
         let started = Instant::now();
-        let result = self.containers.render(container, handle.node.path, &path, &metrics);
+        let mut result = self.containers.render(container, handle.node.path, &path, &metrics);
+        // The process that stood for a container of several may have ended.
+        // Whoever reads now stands for it then.
+        for _ in 0..MORE_ATTEMPTS {
+            if !matches!(result, Err(Errno::SRCH)) {
+                break;
+            }
+            let container = self.container(handle.node, caller)?;
+            result = self.containers.render(&container, handle.node.path, &path, &metrics);
+        }
         match &result {
             Ok(_) => metrics.answered(started.elapsed()),
             Err(_) => metrics.failed(),

@@ -6,6 +6,7 @@ use crate::control;
 use crate::handle::Handles;
 use crate::metrics::Metrics;
 use crate::node::Paths;
+use crate::privileges;
 use crate::psi::Triggers;
 use crate::registry::Registry;
 use crate::server::Server;
@@ -154,6 +155,8 @@ fn set_up(assignment: &Assignment, fuse: OwnedFd) -> Result<Server, Unfit> {
         .map_err(|_| Unfit::Assignment(assignment.negotiated.clone()))?;
     let connection = Arc::new(Connection::resume(fuse, negotiated));
     let host = Arc::new(Host::open()?);
+    host.open_all()?;
+    privileges::drop_all_but_needed(&host);
     let board = Arc::new(board(assignment, &directory, Arc::clone(&host))?);
     let by_registration = settings.identity == "registered";
     let identity = settings.identity.parse().unwrap_or(Identity::Init);

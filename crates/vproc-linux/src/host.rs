@@ -9,6 +9,7 @@ use crate::process::Process;
 use crate::pseudofs::{PROC, PseudoFs, SYS};
 use crate::subject::Standing;
 use crate::{Error, Feed, Freshness, Hierarchy, HostPid, Identity, Membership, Subject, allowed};
+use crate::init_pid;
 use rustix::fd::AsFd;
 use rustix::param::{clock_ticks_per_second, page_size};
 use std::sync::{Arc, OnceLock};
@@ -76,6 +77,20 @@ impl Host {
     /// read. Where it can, a file that something is mounted over is an error.
     pub fn private_proc(&self) -> bool {
         self.procfs.is_private()
+    }
+
+    /// Opens what is otherwise opened when it is first needed, for a program
+    /// that will lack the privileges by then.
+    pub fn open_all(&self) -> Result<(), Error> {
+        self.sysfs().map(drop)
+    }
+
+    /// Whether this kernel tells process 1 of a pid namespace (Linux 6.11). If
+    /// not, finding it needs CAP_SYS_ADMIN.
+    pub fn finds_init_by_ioctl(&self) -> bool {
+        let own = Process::open(&self.procfs, HostPid::current())
+            .and_then(|process| process.pid_namespace(&self.procfs));
+        own.is_ok_and(|own| !matches!(init_pid::by_ioctl(own), Err(init_pid::Error::Unsupported)))
     }
 
     /// Which cgroup interfaces are mounted.

@@ -15,6 +15,7 @@ mod policy;
 mod private_mount;
 mod render;
 mod run;
+mod service;
 mod subject;
 mod worker;
 

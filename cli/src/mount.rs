@@ -1,7 +1,7 @@
 //! `vprocctl mount`: serves the files live.
 
 use crate::failure::{EXIT_CODES, Exit, Failure};
-use crate::{log, policy};
+use crate::{log, policy, service};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vproc_fuse::{Choice, HoldError, Program, Settings, StateDirectory};
@@ -22,7 +22,8 @@ Examples:
 /// Stays in the foreground. The process that renders may crash or be replaced
 /// at any time; readers wait a moment and notice nothing. SIGHUP loads the
 /// policy's file again, SIGUSR2 starts a new worker (after an upgrade of this
-/// program), SIGTERM unmounts and ends. Needs root.
+/// program), SIGTERM unmounts and ends. Prints DIR when it can be used. Needs
+/// root.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Arguments {
@@ -57,6 +58,10 @@ pub(crate) struct Arguments {
     /// How many requests are answered at the same time
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+
+    /// Load policies again when their files change
+    #[arg(long)]
+    watch: bool,
 
     /// Remove DIR and the state when nobody uses the mount any more
     #[arg(long)]
@@ -103,6 +108,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         identity: arguments.identity,
         freshness_us: (arguments.max_age * 1000.0) as u64,
         threads: arguments.threads.map_or_else(threads, usize::from),
+        watch: arguments.watch,
         ephemeral: arguments.ephemeral,
         point: directory,
     };
@@ -111,14 +117,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let log = arguments.log.arguments();
     let program = Program { path, arguments: ["worker".to_owned()].into_iter().chain(log).collect() };
     let options = MountOptions::default();
-    let point = settings.point.display().to_string();
-    let ready = |_: &_| {
-        tracing::info!(mount = point, "serving");
-        // For scripts that wait until it can be used.
-        let _ = crate::output::write(format!("{point}\n").as_bytes());
-        let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
-    };
-    vproc_fuse::hold(&settings, &program, &options, ready)?;
+    vproc_fuse::hold(&settings, &program, &options, &mut service::Manager::new(&settings.point))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -177,6 +177,14 @@ pub struct Choice {
     pub policy_for: Vec<(String, Component)>,
 }
 
+impl Choice {
+    /// Every policy's file.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let special = self.policy_for.iter().map(|(_, component)| component);
+        self.policy.iter().chain(special).map(|component| component.file.clone()).collect()
+    }
+}
+
 /// A policy in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {

@@ -6,6 +6,7 @@
 //! under way wait meanwhile.
 
 use crate::clock::boot_time;
+use crate::privileges;
 use crate::state::StateDirectory;
 use crate::worker::{Assignment, BEAT, Settings, UNMOUNTED};
 use rustix::fs::FlockOperation;
@@ -13,9 +14,10 @@ use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -69,13 +71,42 @@ enum Event {
     Ended(u32, ExitStatus),
 }
 
-/// Mounts and holds, until a signal or an unmount ends it. `ready` is called
-/// once the first worker serves.
+/// Whoever started the holder: a service manager, or a person.
+pub trait Supervisor {
+    /// A connection of an earlier holder of this mount, which was left with
+    /// the supervisor.
+    fn stored(&mut self) -> Option<OwnedFd> {
+        None
+    }
+
+    /// The mount is there, and a worker serves it. A supervisor that keeps the
+    /// connection for the next holder says so: then the mount stays when this
+    /// one is told to end.
+    fn ready(&mut self, connection: BorrowedFd<'_>) -> bool {
+        let _ = connection;
+        false
+    }
+
+    /// The worker has said that it is well.
+    fn is_well(&mut self) {}
+}
+
+/// What the next holder needs to know about a connection.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    negotiated: String,
+    incarnation: u32,
+    mounted: Duration,
+}
+
+const KEPT: &str = "connection.json";
+
+/// Mounts and holds, until a signal or an unmount ends it.
 pub fn hold(
     settings: &Settings,
     program: &Program,
     options: &MountOptions,
-    ready: impl FnOnce(&Connection),
+    supervisor: &mut dyn Supervisor,
 ) -> Result<(), HoldError> {
     let state = |error| HoldError::State { path: settings.state.clone(), error };
     let directory = StateDirectory::create(&settings.state).map_err(state)?;
@@ -84,24 +115,35 @@ pub fn hold(
         Err(Errno::WOULDBLOCK) => return Err(HoldError::Held(settings.point.clone())),
         locked => locked.map_err(|errno| state(errno.into()))?,
     }
-    directory.forget_connection().map_err(state)?;
-    detach_dead(&settings.point);
-    let connection = Connection::mount(&settings.point, options)?;
-    let mounted = boot_time();
+    let (fuse, kept) = match resume(supervisor, &directory) {
+        Some(resumed) => resumed,
+        None => {
+            directory.forget_connection().map_err(state)?;
+            detach_dead(&settings.point);
+            let connection = Connection::mount(&settings.point, options)?;
+            let negotiated = connection.negotiated().to_string();
+            let kept = Kept { negotiated, incarnation: 0, mounted: boot_time() };
+            (connection.as_fd().try_clone_to_owned()?, kept)
+        }
+    };
+    privileges::keep_those_of_workers();
     let (sender, events) = channel();
     watch_signals(sender.clone())?;
     let mut holder = Holder {
         settings,
         program,
-        negotiated: connection.negotiated(),
-        fuse: connection.as_fd().try_clone_to_owned()?,
-        mounted,
+        directory: &directory,
+        fuse,
+        kept,
         sender,
-        incarnation: 0,
         worker: None,
         failures: 0,
+        keeps_mount: false,
     };
-    let result = holder.run(&events, || ready(&connection));
+    let result = holder.run(&events, supervisor);
+    if holder.keeps_mount && result.is_ok() {
+        return result;
+    }
     drop(holder);
     unmount(&settings.point);
     if settings.ephemeral {
@@ -109,6 +151,15 @@ pub fn hold(
         let _ = std::fs::remove_dir_all(&settings.state);
     }
     result
+}
+
+/// The connection that an earlier holder left with its supervisor.
+fn resume(supervisor: &mut dyn Supervisor, directory: &StateDirectory) -> Option<(OwnedFd, Kept)> {
+    let fuse = supervisor.stored()?;
+    let kept: Kept = directory.load(KEPT)?;
+    kept.negotiated.parse::<Negotiated>().ok()?;
+    tracing::info!("going on with the connection of an earlier holder");
+    Some((fuse, kept))
 }
 
 /// A mount whose server has died stands in the way of a new one.
@@ -145,14 +196,15 @@ fn watch_signals(sender: Sender<Event>) -> io::Result<()> {
 struct Holder<'a> {
     settings: &'a Settings,
     program: &'a Program,
-    negotiated: Negotiated,
+    directory: &'a StateDirectory,
     fuse: OwnedFd,
-    mounted: Duration,
+    kept: Kept,
     sender: Sender<Event>,
-    incarnation: u32,
     worker: Option<Worker>,
     /// Workers in a row that ended before they served.
     failures: u32,
+    /// Whether the supervisor has the connection, too.
+    keeps_mount: bool,
 }
 
 struct Worker {
@@ -164,8 +216,12 @@ struct Worker {
 }
 
 impl Holder<'_> {
-    fn run(&mut self, events: &Receiver<Event>, ready: impl FnOnce()) -> Result<(), HoldError> {
-        let mut ready = Some(ready);
+    fn run(
+        &mut self,
+        events: &Receiver<Event>,
+        supervisor: &mut dyn Supervisor,
+    ) -> Result<(), HoldError> {
+        let mut is_ready = false;
         let mut start_at = Some(Instant::now());
         let mut leaving = false;
         loop {
@@ -177,25 +233,25 @@ impl Holder<'_> {
             }
             let wait = start_at.map_or(BEAT, |at| at.saturating_duration_since(Instant::now()));
             match events.recv_timeout(wait.min(BEAT)) {
-                Ok(Event::Beat(incarnation)) if incarnation == self.incarnation => {
-                    if let Some(worker) = &mut self.worker {
-                        worker.heard = Instant::now();
-                        if !worker.has_begun {
-                            worker.has_begun = true;
-                            self.failures = 0;
-                            if let Some(ready) = ready.take() {
-                                ready();
-                            }
-                        }
+                Ok(Event::Beat(incarnation)) if incarnation == self.kept.incarnation => {
+                    self.heard();
+                    supervisor.is_well();
+                    if !is_ready {
+                        is_ready = true;
+                        self.keeps_mount = supervisor.ready(self.fuse.as_fd());
                     }
                 }
                 Ok(Event::Beat(_)) => {}
-                Ok(Event::Ended(incarnation, status)) if incarnation == self.incarnation => {
+                Ok(Event::Ended(incarnation, status)) if incarnation == self.kept.incarnation => {
                     let begun = self.worker.take().is_some_and(|worker| worker.has_begun);
-                    if leaving || status.code() == Some(i32::from(UNMOUNTED)) {
+                    if status.code() == Some(i32::from(UNMOUNTED)) {
+                        self.keeps_mount = false;
                         return Ok(());
                     }
-                    if ready.is_some() {
+                    if leaving {
+                        return Ok(());
+                    }
+                    if !is_ready {
                         return Err(HoldError::Worker);
                     }
                     if !begun {
@@ -210,7 +266,9 @@ impl Holder<'_> {
                     SIGUSR2 => self.signal(Signal::TERM),
                     _ => {
                         leaving = true;
-                        unmount(&self.settings.point);
+                        if !self.keeps_mount {
+                            unmount(&self.settings.point);
+                        }
                         self.signal(Signal::TERM);
                         if self.worker.is_none() {
                             return Ok(());
@@ -221,6 +279,16 @@ impl Holder<'_> {
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             self.check();
+        }
+    }
+
+    fn heard(&mut self) {
+        if let Some(worker) = &mut self.worker {
+            worker.heard = Instant::now();
+            if !worker.has_begun {
+                worker.has_begun = true;
+                self.failures = 0;
+            }
         }
     }
 
@@ -250,14 +318,17 @@ impl Holder<'_> {
     }
 
     fn start(&mut self) -> io::Result<()> {
-        self.incarnation += 1;
-        let incarnation = self.incarnation;
+        self.kept.incarnation += 1;
+        let incarnation = self.kept.incarnation;
+        if let Err(error) = self.directory.save(KEPT, &self.kept) {
+            tracing::warn!(%error, "cannot keep what the next holder needs");
+        }
         let assignment = Assignment {
             settings: self.settings.clone(),
-            negotiated: self.negotiated.to_string(),
+            negotiated: self.kept.negotiated.clone(),
             incarnation,
             holder: std::process::id(),
-            mounted: self.mounted,
+            mounted: self.kept.mounted,
         };
         // A new version that does not work must not end what the old one
         // could go on with.
@@ -297,7 +368,7 @@ impl Holder<'_> {
     }
 
     fn watch(&self, mut child: Child, mut channel: UnixStream) -> io::Result<()> {
-        let incarnation = self.incarnation;
+        let incarnation = self.kept.incarnation;
         let sender = self.sender.clone();
         let listen = move || {
             let mut beats = [0; 64];

@@ -29,7 +29,7 @@ mod worker;
 
 pub use board::{Choice, Component, Rejected};
 pub use control::{Answer, Command, NoAnswer, ask};
-pub use holder::{HoldError, Program, hold};
+pub use holder::{HoldError, Program, Supervisor, hold};
 pub use metrics::FileStatus;
 pub use state::StateDirectory;
 pub use status::{ContainerStatus, PolicyStatus, Report};

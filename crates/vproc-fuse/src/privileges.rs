@@ -86,6 +86,30 @@ pub(crate) fn drop_all_but_needed(host: &Host) {
     }
 }
 
+/// What a worker may have when it begins: what the file system is read with,
+/// and what opens it. Everything else is closed for all programs that this
+/// process starts.
+const FOR_WORKERS: CapabilitySet = CapabilitySet::SYS_ADMIN
+    .union(CapabilitySet::SYS_PTRACE)
+    .union(CapabilitySet::SYS_RESOURCE)
+    .union(CapabilitySet::DAC_READ_SEARCH)
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::IPC_LOCK);
+
+/// Has a holder keep what its workers need, and what it needs to end them and
+/// to unmount.
+pub(crate) fn keep_those_of_workers() {
+    for capability in CapabilitySet::all().iter() {
+        if !FOR_WORKERS.contains(capability) {
+            // Kernels that are older than the newest capability say EINVAL.
+            let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+        }
+    }
+    if let Err(error) = keep(FOR_WORKERS | CapabilitySet::KILL) {
+        tracing::warn!(%error, "cannot give up capabilities");
+    }
+}
+
 fn needed(host: &Host) -> CapabilitySet {
     let needed = CapabilitySet::SYS_PTRACE | CapabilitySet::SYS_RESOURCE;
     if host.finds_init_by_ioctl() { needed } else { needed | CapabilitySet::SYS_ADMIN }

@@ -43,7 +43,7 @@ impl StateDirectory {
     /// Removes everything that belongs to the connection before this one.
     /// States of containers stay.
     pub fn forget_connection(&self) -> io::Result<()> {
-        for name in ["paths", "handles", "requests", "policy.json", "containers.json"] {
+        for name in ["paths", "handles", "requests", "policy.json", "connection.json"] {
             remove(&self.file(name))?;
         }
         for text in fs::read_dir(self.file("texts"))?.flatten() {

@@ -17,7 +17,8 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub freshness_us: u64,
     /// How many threads answer.
     pub threads: usize,
+    /// Whether to load policies again when their files change.
+    pub watch: bool,
     /// Whether mount point and state directory go with the mount.
     pub ephemeral: bool,
 }
@@ -116,7 +119,8 @@ fn begin(assignment: &Assignment) -> Result<ExitCode, Unfit> {
     let buffers = buffers(&server, settings, &busy)?;
     start("vproc-sampler", {
         let server = Arc::clone(&server);
-        move || sample(&server)
+        let watch = settings.watch;
+        move || sample(&server, watch)
     })?;
     start("vproc-signals", {
         let (server, busy) = (Arc::clone(&server), Arc::clone(&busy));
@@ -342,11 +346,15 @@ fn obey_signals(server: &Server, busy: &[AtomicU64]) {
 /// (`LOAD_FREQ` in include/linux/sched/loadavg.h).
 const SAMPLE: Duration = Duration::from_secs(5);
 
-fn sample(server: &Server) {
+fn sample(server: &Server, watch: bool) {
     let mut next = Instant::now() + SAMPLE;
+    let mut watched = watch.then(|| Watched::new(server));
     loop {
         std::thread::sleep(Duration::from_secs(1));
         server.containers.tidy();
+        if let Some(watched) = &mut watched {
+            watched.look(server);
+        }
         if Instant::now() >= next {
             next += SAMPLE;
             server.registry.tidy();
@@ -355,4 +363,33 @@ fn sample(server: &Server) {
             }
         }
     }
+}
+
+/// The files of the policies, as they were seen last.
+struct Watched(Vec<(PathBuf, Option<Version>)>);
+
+/// Tells one version of a file from another.
+type Version = (u64, u64, SystemTime);
+
+impl Watched {
+    fn new(server: &Server) -> Self {
+        let files = server.containers.board.choice().files();
+        Watched(files.into_iter().map(|file| (file.clone(), version(&file))).collect())
+    }
+
+    /// Loads the policies again if a file has changed. One that is refused is
+    /// not tried again until it changes once more.
+    fn look(&mut self, server: &Server) {
+        let now = Watched::new(server);
+        // A file that is missing is being replaced.
+        if now.0 != self.0 && now.0.iter().all(|(_, version)| version.is_some()) {
+            let _ = control::reload(server);
+            *self = now;
+        }
+    }
+}
+
+fn version(file: &Path) -> Option<Version> {
+    let meta = std::fs::metadata(file).ok()?;
+    Some((meta.ino(), meta.len(), meta.modified().ok()?))
 }

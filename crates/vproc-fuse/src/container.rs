@@ -312,6 +312,11 @@ impl Containers {
         }
     }
 
+    /// Closes what is kept for readers that have ended.
+    pub(crate) fn forget_ended_readers(&self) {
+        self.readers.forget_ended();
+    }
+
     /// Lets go of what has not been used for a while, and of containers that
     /// are no more.
     pub(crate) fn tidy(&self) {

@@ -12,6 +12,7 @@ use crate::registry::Registry;
 use crate::server::Server;
 use crate::state::StateDirectory;
 use crate::status::Facts;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use std::io::{self, Read, Write};
@@ -158,6 +159,7 @@ fn set_up(assignment: &Assignment, fuse: OwnedFd) -> Result<Server, Unfit> {
         .parse()
         .map_err(|_| Unfit::Assignment(assignment.negotiated.clone()))?;
     let connection = Arc::new(Connection::resume(fuse, negotiated));
+    raise_descriptor_limit();
     let host = Arc::new(Host::open()?);
     host.open_all()?;
     privileges::drop_all_but_needed(&host);
@@ -199,6 +201,12 @@ fn set_up(assignment: &Assignment, fuse: OwnedFd) -> Result<Server, Unfit> {
         facts,
         since: mounted_at(assignment),
     })
+}
+
+/// As many descriptors as may be had: what is kept open makes reads fast.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// When the mount was made, since 1970.
@@ -358,6 +366,7 @@ fn sample(server: &Server, watch: bool) {
         if Instant::now() >= next {
             next += SAMPLE;
             server.registry.tidy();
+            server.containers.forget_ended_readers();
             for container in server.containers.list() {
                 server.containers.sample(&container);
             }

@@ -184,7 +184,8 @@ fn a_worker_can_do_little() {
     let worker = manager.worker();
     let capabilities = |pid, field| u64::from_str_radix(&status_field(pid, field), 16).unwrap();
     // CAP_SYS_PTRACE, CAP_SYS_RESOURCE; before Linux 6.11 also CAP_SYS_ADMIN.
-    let may_have = if has_namespace_ioctl() { 1 << 19 | 1 << 24 } else { 1 << 19 | 1 << 21 | 1 << 24 };
+    let may_have =
+        if has_namespace_ioctl() { 1 << 19 | 1 << 24 } else { 1 << 19 | 1 << 21 | 1 << 24 };
     for field in ["CapEff", "CapPrm"] {
         let has = capabilities(worker, field);
         assert_eq!(has & !may_have, 0, "{field} {has:x}");

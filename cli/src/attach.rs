@@ -178,8 +178,9 @@ pub(crate) fn served(mount: &Path) -> Result<Vec<String>, Failure> {
 }
 
 fn list(directory: &Path, mount: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(directory)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_, std::io::Error>>()?;
     entries.sort();
     for path in entries {
         if path.is_dir() {

@@ -19,8 +19,8 @@ impl Which {
     /// The state directory of the mount.
     fn directory(&self) -> Result<PathBuf, Failure> {
         if let Some(mount) = &self.mount {
-            let absolute = std::path::absolute(mount)
-                .map_err(|error| Failure::file("find", mount, &error))?;
+            let absolute =
+                std::path::absolute(mount).map_err(|error| Failure::file("find", mount, &error))?;
             let state = StateDirectory::of_mount(&absolute);
             // A state directory itself, where --state chose another place.
             return Ok(if state.is_dir() || !absolute.join("control").exists() {
@@ -199,22 +199,26 @@ fn page(report: &Report) -> String {
     let _ = writeln!(
         page,
         "worker {} of holder {}, restarted {}; {} files open",
-        report.worker, report.holder, times(u64::from(report.restarts)), report.handles
+        report.worker,
+        report.holder,
+        times(u64::from(report.restarts)),
+        report.handles
     );
     for policy in &report.policies {
-        let whose = policy.prefix.as_deref().map_or("policy".to_owned(), |prefix| {
-            format!("policy for {prefix}")
-        });
-        let file = policy
-            .file
-            .as_ref()
-            .map_or("embedded".to_owned(), |file| file.display().to_string());
+        let whose = policy
+            .prefix
+            .as_deref()
+            .map_or("policy".to_owned(), |prefix| format!("policy for {prefix}"));
+        let file =
+            policy.file.as_ref().map_or("embedded".to_owned(), |file| file.display().to_string());
         let short = policy.sha256.get(..12).unwrap_or(&policy.sha256);
         let aside = if policy.aside { ", PUT ASIDE: the embedded policy answers" } else { "" };
         let _ = writeln!(
             page,
             "{whose}: {} {} ({file}, sha256 {short}), failed {}{aside}",
-            policy.name, policy.version, times(policy.failures)
+            policy.name,
+            policy.version,
+            times(policy.failures)
         );
     }
     if !report.containers.is_empty() {
@@ -222,8 +226,7 @@ fn page(report: &Report) -> String {
         for container in &report.containers {
             let name = container.name.as_deref().unwrap_or("-");
             let ended = if container.alive { "" } else { " (ended)" };
-            let _ =
-                writeln!(page, "{:>9} {name:<16} {}{ended}", container.pid, container.group);
+            let _ = writeln!(page, "{:>9} {name:<16} {}{ended}", container.pid, container.group);
         }
     }
     if !report.files.is_empty() {

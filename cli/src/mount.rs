@@ -115,7 +115,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let path = std::env::current_exe()
         .map_err(|error| Failure::file("find", Path::new("/proc/self/exe"), &error))?;
     let log = arguments.log.arguments();
-    let program = Program { path, arguments: ["worker".to_owned()].into_iter().chain(log).collect() };
+    let program =
+        Program { path, arguments: ["worker".to_owned()].into_iter().chain(log).collect() };
     let options = MountOptions::default();
     vproc_fuse::hold(&settings, &program, &options, &mut service::Manager::new(&settings.point))?;
     Ok(ExitCode::SUCCESS)
@@ -128,11 +129,13 @@ fn threads() -> usize {
 
 /// The mount point by its full path.
 fn prepare(directory: &Path) -> Result<PathBuf, Failure> {
-    let absolute = std::path::absolute(directory)
-        .map_err(|error| Failure::file("find", directory, &error))?;
+    let absolute =
+        std::path::absolute(directory).map_err(|error| Failure::file("find", directory, &error))?;
     match std::fs::create_dir_all(&absolute) {
         // Where a server has died, nothing can be seen of it.
-        Err(error) if error.kind() != std::io::ErrorKind::NotConnected && !absolute_is_dead(&absolute) => {
+        Err(error)
+            if error.kind() != std::io::ErrorKind::NotConnected && !absolute_is_dead(&absolute) =>
+        {
             Err(Failure::file("make", directory, &error))
         }
         _ => Ok(absolute),
@@ -156,7 +159,9 @@ impl From<HoldError> for Failure {
             HoldError::Mount(
                 vproc_fusedev::Error::Open(errno) | vproc_fusedev::Error::Mount { errno, .. },
             ) if matches!(errno.raw_os_error(), EPERM | EACCES) => Exit::Permission,
-            HoldError::State { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            HoldError::State { error, .. }
+                if error.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
                 Exit::Permission
             }
             _ => Exit::Host,

@@ -309,8 +309,11 @@ impl Board {
             .map_err(|error| Rejected::Sources { path: path(), error })?;
         let number = self.loaded.fetch_add(1, Ordering::Relaxed);
         let generation = generation(number, Some(path()), policy, manifest, environment);
-        self.try_out(&generation)
-            .map_err(|(entry, error)| Rejected::Trial { path: path(), entry, error })?;
+        self.try_out(&generation).map_err(|(entry, error)| Rejected::Trial {
+            path: path(),
+            entry,
+            error,
+        })?;
         let digest = generation.policy.digest().to_string();
         match self.directory.keep_component(&digest, &bytes) {
             Ok(()) => component.copy = Some(digest),

@@ -262,8 +262,7 @@ impl Containers {
             history_of(&mut file.histories, &self.directory, container, path, &history.format)
         });
         let state = history.as_ref().and_then(|history| history.state.as_deref());
-        let snapshot =
-            readings.snapshot(entry, state).map_err(|_| NoText::Errno(Errno::IO))?;
+        let snapshot = readings.snapshot(entry, state).map_err(|_| NoText::Errno(Errno::IO))?;
         let rendered = {
             let mut slot = lock(&container.instance);
             let mut instance = match slot.take() {
@@ -297,9 +296,10 @@ impl Containers {
         }
         let policy = Arc::clone(self.board.current().policy_for(&subject));
         let policy = if policy.is_aside() { Arc::clone(self.board.default()) } else { policy };
-        let wanting = policy.manifest.entries.iter().filter(|entry| {
-            entry.history.as_ref().is_some_and(|history| history.interval_ms > 0)
-        });
+        let wanting =
+            policy.manifest.entries.iter().filter(|entry| {
+                entry.history.as_ref().is_some_and(|history| history.interval_ms > 0)
+            });
         for entry in wanting {
             let Some(id) = self.paths.number(&entry.path) else { continue };
             let file = container.file(id);
@@ -335,9 +335,7 @@ impl Containers {
         let gone: Vec<_> = self
             .list()
             .into_iter()
-            .filter(|container| {
-                age(container) > REMEMBERED && !container.subject.load().is_alive()
-            })
+            .filter(|container| age(container) > REMEMBERED && !container.subject.load().is_alive())
             .collect();
         for container in gone {
             self.all.write().unwrap_or_else(PoisonError::into_inner).remove(container.key());

@@ -112,10 +112,7 @@ pub fn ask(directory: &Path, command: &Command) -> Result<Answer, NoAnswer> {
 }
 
 /// Listens, in a thread.
-pub(crate) fn listen(
-    directory: &StateDirectory,
-    server: Arc<Server>,
-) -> io::Result<()> {
+pub(crate) fn listen(directory: &StateDirectory, server: Arc<Server>) -> io::Result<()> {
     let path = directory.file(SOCKET);
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path)?;
@@ -171,9 +168,7 @@ fn obey(server: &Server, command: Command) -> Answer {
             &server.registry.list(),
             server.handles.count(),
         ))),
-        Command::Metrics => {
-            Answer::Text(server.facts.metrics(containers, server.handles.count()))
-        }
+        Command::Metrics => Answer::Text(server.facts.metrics(containers, server.handles.count())),
         Command::Policy { file, prefix } => {
             let mut choice = containers.board.choice();
             let component = file.map(Component::from);

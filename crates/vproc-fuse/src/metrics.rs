@@ -128,13 +128,16 @@ impl Metrics {
     }
 }
 
+/// Name, help text and value of a counter for each file.
+type Counter = (&'static str, &'static str, fn(&FileStatus) -> u64);
+
 /// The numbers as Prometheus reads them.
 pub(crate) fn prometheus(files: &[FileStatus], more: &[(&str, &str, &str, f64)]) -> String {
     let mut text = String::new();
     for (name, kind, help, value) in more {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
     }
-    let counters: [(&str, &str, fn(&FileStatus) -> u64); 3] = [
+    let counters: [Counter; 3] = [
         ("vproc_reads_total", "Texts that were handed out.", |file| file.requests),
         ("vproc_read_errors_total", "Reads that ended in an error.", |file| file.failures),
         ("vproc_fallbacks_total", "Reads answered by the embedded policy for another.", |file| {

@@ -173,7 +173,12 @@ mod tests {
         assert_eq!(first.intern("/proc/stat").unwrap(), stat);
         drop(first);
         // A worker died while it wrote a line.
-        std::fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(b"/proc/x").unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&file)
+            .unwrap()
+            .write_all(b"/proc/x")
+            .unwrap();
         let second = Paths::open(&file).unwrap();
         assert_eq!(second.number("/"), Some(PathId::ROOT));
         assert_eq!(second.number("/proc/stat"), Some(stat));

@@ -78,9 +78,9 @@ pub(crate) fn drop_all_but_needed(host: &Host) {
     if let Err(error) = rustix::thread::set_no_new_privs(true) {
         tracing::warn!(%error, "cannot set no_new_privs");
     }
-    let filtered = filter(host).map_err(|error| error.to_string()).and_then(|filter| {
-        seccompiler::apply_filter(&filter).map_err(|error| error.to_string())
-    });
+    let filtered = filter(host)
+        .map_err(|error| error.to_string())
+        .and_then(|filter| seccompiler::apply_filter(&filter).map_err(|error| error.to_string()));
     if let Err(error) = filtered {
         tracing::warn!(error, "cannot close system calls");
     }

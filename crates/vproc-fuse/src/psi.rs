@@ -62,8 +62,7 @@ impl Triggers {
     /// Sets a trigger for a handle: `text` is what the reader wrote, `file`
     /// the group's pressure file.
     pub(crate) fn set(&self, handle: u64, mut file: File, text: &[u8]) -> Result<Trigger, Errno> {
-        file.write_all(text)
-            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        file.write_all(text).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         let watched = Arc::new(Watched { file, text: text.to_vec(), state: Mutex::default() });
         lock(&self.watched).insert(handle, Arc::downgrade(&watched));
         let flags = epoll::EventFlags::PRI | epoll::EventFlags::ET;

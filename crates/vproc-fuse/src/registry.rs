@@ -59,7 +59,11 @@ impl Registry {
     /// Gives a container a name. One that had the name before loses it.
     pub(crate) fn register(&self, name: &str, pid: HostPid) -> Result<Arc<Subject>, Error> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if name.is_empty() || name.starts_with('.') || name.len() > 255 || !name.chars().all(is_plain) {
+        if name.is_empty()
+            || name.starts_with('.')
+            || name.len() > 255
+            || !name.chars().all(is_plain)
+        {
             return Err(Error::Name(name.to_owned()));
         }
         let subject = Arc::new(self.host.subject(pid, Identity::Init)?);
@@ -145,7 +149,9 @@ fn groups(membership: &Membership) -> Vec<String> {
 fn nesting(outer: &[String], inner: &[String]) -> Option<usize> {
     let holds = |outer: &String| {
         inner.iter().any(|inner| {
-            inner.strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            inner
+                .strip_prefix(outer.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
     };
     (!outer.is_empty() && outer.iter().all(holds)).then(|| outer.iter().map(String::len).sum())

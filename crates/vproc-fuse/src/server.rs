@@ -17,9 +17,9 @@ use crate::status::Facts;
 use crate::tree::{Item, Tree, join};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::ffi::OsStr;
 use vproc_fusedev::{
     Attributes, Connection, Directory, Entry, FileType, OpenFlags, Operation, Request,
     SetAttributes, Statistics, Unique,
@@ -149,7 +149,9 @@ impl Server {
             }
             // Nothing is counted: node ids are never used again. And requests
             // end soon by themselves.
-            Operation::Forget { .. } | Operation::BatchForget(_) | Operation::Interrupt { .. } => Ok(()),
+            Operation::Forget { .. } | Operation::BatchForget(_) | Operation::Interrupt { .. } => {
+                Ok(())
+            }
             // Told so, the kernel stops asking.
             Operation::Flush { .. }
             | Operation::FSync { .. }
@@ -454,8 +456,8 @@ impl Server {
             }
             _ => {
                 let body = self.render(&handle, caller)?;
-                let at_once = offset == 0
-                    && usize::try_from(size).is_ok_and(|size| size >= body.len());
+                let at_once =
+                    offset == 0 && usize::try_from(size).is_ok_and(|size| size >= body.len());
                 if let Err(error) = self.handles.rendered(&handle, &body, at_once) {
                     tracing::warn!(%error, "cannot keep what a handle has rendered");
                 }
@@ -511,11 +513,8 @@ impl Server {
         let name = path.strip_prefix(PRESSURE).ok_or(Errno::ACCESS)?;
         let container = handle.container.as_ref().ok_or(Errno::ACCESS)?;
         let subject = container.subject();
-        let file = self
-            .containers
-            .host
-            .pressure_file(&subject, name)
-            .map_err(|error| match error {
+        let file =
+            self.containers.host.pressure_file(&subject, name).map_err(|error| match error {
                 // As a kernel without PSI says (`psi_write`).
                 vproc_linux::Error::System { errno: Errno::NOENT, .. } => Errno::OPNOTSUPP,
                 vproc_linux::Error::System { errno, .. } => errno,

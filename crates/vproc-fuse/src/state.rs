@@ -179,7 +179,7 @@ fn checksum(sequence: u64, bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     fn directory() -> (tempfile::TempDir, StateDirectory) {

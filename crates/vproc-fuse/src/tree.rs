@@ -45,10 +45,8 @@ impl Tree {
         let mut child = path;
         while let Some((parent, name)) = child.rsplit_once('/') {
             let parent = if parent.is_empty() { "/" } else { parent };
-            let item = self
-                .0
-                .entry(parent.to_owned())
-                .or_insert_with(|| Item::Directory(BTreeSet::new()));
+            let item =
+                self.0.entry(parent.to_owned()).or_insert_with(|| Item::Directory(BTreeSet::new()));
             // A file that another policy has a directory for stays a file.
             let Item::Directory(names) = item else { return };
             if !names.insert(name.to_owned()) || parent == "/" {

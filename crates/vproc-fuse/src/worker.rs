@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -111,8 +111,7 @@ fn begin(assignment: &Assignment) -> Result<ExitCode, Unfit> {
     let fuse = io::stdin().as_fd().try_clone_to_owned()?;
     let holder = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
     let server = Arc::new(set_up(assignment, fuse)?);
-    let busy: Arc<[AtomicU64]> =
-        (0..settings.threads.max(1)).map(|_| AtomicU64::new(0)).collect();
+    let busy: Arc<[AtomicU64]> = (0..settings.threads.max(1)).map(|_| AtomicU64::new(0)).collect();
     control::listen(&StateDirectory::create(&settings.state)?, Arc::clone(&server))?;
     for waiting in server.handles.waiting() {
         let _ = server.connection.notify_poll(waiting);

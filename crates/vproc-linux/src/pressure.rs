@@ -31,8 +31,6 @@ impl Host {
         }
         let file = format!("{resource}.pressure").into_bytes();
         let path: Vec<Vec<u8>> = spot.names.into_iter().chain([file]).collect();
-        beneath::open(spot.directory, &path.join(&b'/'), flags)
-            .map(File::from)
-            .map_err(failed)
+        beneath::open(spot.directory, &path.join(&b'/'), flags).map(File::from).map_err(failed)
     }
 }

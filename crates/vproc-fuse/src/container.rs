@@ -7,7 +7,7 @@ use crate::state::{Record, StateDirectory};
 use arc_swap::ArcSwap;
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use vproc_linux::{Feed, Host, HostPid, Readers, Subject};
@@ -21,7 +21,10 @@ const MAX_WARM: usize = 64;
 /// For how long they wait.
 const WARM: Duration = Duration::from_secs(10);
 
-/// How long a container is remembered of which no process is known to live.
+/// How many containers are known at once.
+const MAX_KNOWN: usize = 4096;
+
+/// How long the states of a container are kept of which no process is known.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// A text that was rendered.
@@ -34,6 +37,8 @@ pub(crate) struct Container {
     files: Mutex<HashMap<PathId, Arc<Mutex<File>>>>,
     /// The instance of this container, and no other one's.
     instance: Mutex<Option<(u64, Instance)>>,
+    /// Whether it is in [`Containers::warm`].
+    warm: AtomicBool,
     /// When it was read last, in milliseconds since the start.
     used: AtomicU64,
 }
@@ -45,6 +50,7 @@ impl Container {
             subject: ArcSwap::new(subject),
             files: Mutex::default(),
             instance: Mutex::default(),
+            warm: AtomicBool::new(false),
             used: AtomicU64::new(0),
         }
     }
@@ -61,12 +67,17 @@ impl Container {
         Arc::clone(lock(&self.files).entry(path).or_default())
     }
 
-    fn is_warm(&self) -> bool {
-        lock(&self.instance).is_some()
+    /// Whether something is rendered for it at this moment.
+    fn is_in_use(&self) -> bool {
+        self.instance.try_lock().is_err()
     }
 
     fn cool(&self) {
-        lock(&self.instance).take();
+        self.warm.store(false, Ordering::Relaxed);
+        // Whoever renders for it has just asked for it to be kept.
+        let Ok(mut instance) = self.instance.try_lock() else { return };
+        instance.take();
+        drop(instance);
         let files: Vec<_> = lock(&self.files).values().cloned().collect();
         for file in files {
             // One that is being rendered is in use.
@@ -120,6 +131,8 @@ pub(crate) struct Containers {
     /// How old a text may be when it is handed out.
     freshness: Duration,
     started: Instant,
+    /// Containers that have something ready, in the order in which they got it.
+    warm: Mutex<Vec<Arc<Container>>>,
     all: RwLock<HashMap<String, Arc<Container>>>,
 }
 
@@ -142,6 +155,7 @@ impl Containers {
             directory,
             freshness,
             started: Instant::now(),
+            warm: Mutex::default(),
             all: RwLock::default(),
         }
     }
@@ -186,7 +200,7 @@ impl Containers {
     /// The text of a file, as the container should see it now.
     pub(crate) fn render(
         &self,
-        container: &Container,
+        container: &Arc<Container>,
         id: PathId,
         path: &str,
         metrics: &FileMetrics,
@@ -236,7 +250,7 @@ impl Containers {
 
     fn attempt(
         &self,
-        container: &Container,
+        container: &Arc<Container>,
         file: &mut File,
         subject: &Arc<Subject>,
         policy: &Generation,
@@ -272,6 +286,7 @@ impl Containers {
             match instance.render(path, &snapshot) {
                 Ok(rendered) => {
                     *slot = Some((policy.number, instance));
+                    self.keep_warm(container);
                     rendered
                 }
                 // An instance that trapped is dead.
@@ -287,9 +302,26 @@ impl Containers {
         Ok(rendered.body.into())
     }
 
+    /// Notes that a container has something ready, and has others let go of
+    /// theirs where there are too many.
+    fn keep_warm(&self, container: &Arc<Container>) {
+        if container.warm.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut warm = lock(&self.warm);
+        warm.push(Arc::clone(container));
+        while warm.len() > MAX_WARM {
+            // The one that is rendered right now is among those in use.
+            match warm.iter().position(|container| !container.is_in_use()) {
+                Some(oldest) => warm.remove(oldest).cool(),
+                None => return,
+            }
+        }
+    }
+
     /// Renders the entries with a history that want to be rendered
     /// regularly.
-    pub(crate) fn sample(&self, container: &Container) {
+    pub(crate) fn sample(&self, container: &Arc<Container>) {
         let subject = container.subject();
         if !subject.is_alive() {
             return;
@@ -324,23 +356,36 @@ impl Containers {
         let age = |container: &Container| {
             Duration::from_millis(now.saturating_sub(container.used.load(Ordering::Relaxed)))
         };
-        let mut warm: Vec<_> =
-            self.list().into_iter().filter(|container| container.is_warm()).collect();
-        warm.sort_by_key(|container| age(container));
-        for (place, container) in warm.iter().enumerate() {
-            if place >= MAX_WARM || age(container) > WARM {
-                container.cool();
-            }
+        let idle = |container: &Arc<Container>| age(container) > WARM && !container.is_in_use();
+        let cold: Vec<_> = lock(&self.warm).extract_if(.., |container| idle(container)).collect();
+        cold.iter().for_each(|container| container.cool());
+        self.forget(&age);
+    }
+
+    /// Lets go of containers of which no process is known, and of those that
+    /// were not read for longest where there are very many: each holds
+    /// descriptors, and a container can make pid namespaces as it likes. What
+    /// is read again comes back with its states.
+    fn forget(&self, age: &dyn Fn(&Container) -> Duration) {
+        let mut list = self.list();
+        list.sort_by_key(|container| age(container));
+        let gone = list.iter().enumerate().filter(|(place, container)| {
+            *place >= MAX_KNOWN || age(container) > WARM && !container.subject.load().is_alive()
+        });
+        let gone: Vec<&str> = gone.map(|(_, container)| container.key()).collect();
+        if gone.is_empty() {
+            return;
         }
-        let gone: Vec<_> = self
-            .list()
-            .into_iter()
-            .filter(|container| age(container) > REMEMBERED && !container.subject.load().is_alive())
-            .collect();
-        for container in gone {
-            self.all.write().unwrap_or_else(PoisonError::into_inner).remove(container.key());
-            self.directory.forget_container(container.key());
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        for key in gone {
+            all.remove(key);
         }
+    }
+
+    /// Removes the states of containers that are unknown for long.
+    pub(crate) fn forget_states(&self) {
+        let known = read(&self.all);
+        self.directory.forget_containers(REMEMBERED, |key| known.contains_key(key));
     }
 
     fn now(&self) -> u64 {

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The directory of one mount.
 #[derive(Debug, Clone)]
@@ -86,10 +87,24 @@ impl StateDirectory {
         Record::new(self.0.join("states").join(container), &entry)
     }
 
-    /// Forgets a container.
-    pub(crate) fn forget_container(&self, container: &str) {
-        let _ = fs::remove_dir_all(self.0.join("states").join(container));
+    /// Removes the states of containers that nobody knows and that were not
+    /// written for a while.
+    pub(crate) fn forget_containers(&self, after: Duration, is_known: impl Fn(&str) -> bool) {
+        let Ok(listing) = fs::read_dir(self.file("states")) else { return };
+        for container in listing.flatten() {
+            let is_known = container.file_name().to_str().is_some_and(&is_known);
+            if !is_known && last_write(&container.path()).is_some_and(|age| age > after) {
+                let _ = fs::remove_dir_all(container.path());
+            }
+        }
     }
+}
+
+/// How long ago something in a directory was written.
+fn last_write(directory: &Path) -> Option<Duration> {
+    let files = fs::read_dir(directory).ok()?.flatten();
+    let newest = files.filter_map(|file| file.metadata().ok()?.modified().ok()).max()?;
+    newest.elapsed().ok()
 }
 
 fn remove(file: &Path) -> io::Result<()> {

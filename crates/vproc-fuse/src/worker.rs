@@ -366,6 +366,7 @@ fn sample(server: &Server, watch: bool) {
             next += SAMPLE;
             server.registry.tidy();
             server.containers.forget_ended_readers();
+            server.containers.forget_states();
             for container in server.containers.list() {
                 server.containers.sample(&container);
             }

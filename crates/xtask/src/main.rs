@@ -18,6 +18,9 @@ usage: cargo xtask COMMAND
   test    run every test
   check   rustfmt, clippy and rustdoc, without warnings
   bench   print the benchmarks, as ratios of one run
+  bench --mount [OPTIONS]
+          the same for files that are read through a mount, beside lxcfs;
+          needs root; --help says more
   compare-lxcfs [--lxcfs PATH]
           print what lxcfs shows a container beside what vproc shows; needs root
   kernels run the tests that depend on the kernel on other kernels, emulated;
@@ -120,10 +123,26 @@ fn check() -> Done {
 
 fn bench(rest: &[String]) -> Done {
     wasm_target()?;
-    let mut arguments = vec!["bench", "--workspace", "--bench", "render"];
-    arguments.extend(rest.iter().map(String::as_str));
     cargo(&["build", "--workspace", "--bins", "--release"])?;
+    let (mount, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|word| *word == "--mount");
+    let name = if mount.is_empty() { "render" } else { "mount" };
+    let mut arguments = vec!["bench", "--workspace", "--bench", name];
+    arguments.extend(rest.iter().map(|word| word.as_str()));
+    if mount.is_empty() {
+        return cargo(&arguments);
+    }
+    let words: Vec<&str> = env::args().skip(1).map(String::leak).map(|word| &*word).collect();
+    let command = format!("cargo xtask {}", words.join(" "));
+    let date = today()?;
+    arguments.extend(["--command", &command, "--date", &date]);
     cargo(&arguments)
+}
+
+/// For a report.
+fn today() -> Result<String, String> {
+    let output = Command::new("date").arg("+%F").output();
+    let output = output.map_err(|error| format!("cannot run date: {error}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Adds the wasm target where rustup manages the toolchain and it is missing.

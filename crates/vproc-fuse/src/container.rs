@@ -7,7 +7,7 @@ use crate::state::{Record, StateDirectory};
 use arc_swap::ArcSwap;
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use vproc_linux::{Feed, Host, HostPid, Readers, Subject};
@@ -37,8 +37,6 @@ pub(crate) struct Container {
     files: Mutex<HashMap<PathId, Arc<Mutex<File>>>>,
     /// The instance of this container, and no other one's.
     instance: Mutex<Option<(u64, Instance)>>,
-    /// Whether it is in [`Containers::warm`].
-    warm: AtomicBool,
     /// When it was read last, in milliseconds since the start.
     used: AtomicU64,
 }
@@ -50,7 +48,6 @@ impl Container {
             subject: ArcSwap::new(subject),
             files: Mutex::default(),
             instance: Mutex::default(),
-            warm: AtomicBool::new(false),
             used: AtomicU64::new(0),
         }
     }
@@ -67,22 +64,21 @@ impl Container {
         Arc::clone(lock(&self.files).entry(path).or_default())
     }
 
-    /// Whether something is rendered for it at this moment.
-    fn is_in_use(&self) -> bool {
-        self.instance.try_lock().is_err()
+    fn last_used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
     fn cool(&self) {
-        self.warm.store(false, Ordering::Relaxed);
-        // Whoever renders for it has just asked for it to be kept.
-        let Ok(mut instance) = self.instance.try_lock() else { return };
-        instance.take();
-        drop(instance);
+        lock(&self.instance).take();
         let files: Vec<_> = lock(&self.files).values().cloned().collect();
         for file in files {
             // One that is being rendered is in use.
             if let Ok(mut file) = file.try_lock() {
-                file.ready = None;
+                // What knows that nothing has run since the last sample makes
+                // the next one cheap.
+                if !file.is_sampled {
+                    file.ready = None;
+                }
                 file.text = None;
                 file.histories.iter_mut().for_each(|history| history.record.close());
             }
@@ -96,6 +92,8 @@ struct File {
     ready: Option<Ready>,
     histories: Vec<History>,
     text: Option<(Instant, Body)>,
+    /// Whether it is rendered regularly.
+    is_sampled: bool,
 }
 
 /// The inputs of a file, open.
@@ -131,9 +129,10 @@ pub(crate) struct Containers {
     /// How old a text may be when it is handed out.
     freshness: Duration,
     started: Instant,
-    /// Containers that have something ready, in the order in which they got it.
-    warm: Mutex<Vec<Arc<Container>>>,
     all: RwLock<HashMap<String, Arc<Container>>>,
+    /// Those that have an instance, which is not more than [`MAX_WARM`]: there
+    /// are only so many in the pool.
+    warm: Mutex<Vec<Arc<Container>>>,
 }
 
 impl Containers {
@@ -155,8 +154,8 @@ impl Containers {
             directory,
             freshness,
             started: Instant::now(),
-            warm: Mutex::default(),
             all: RwLock::default(),
+            warm: Mutex::default(),
         }
     }
 
@@ -277,22 +276,26 @@ impl Containers {
         });
         let state = history.as_ref().and_then(|history| history.state.as_deref());
         let snapshot = readings.snapshot(entry, state).map_err(|_| NoText::Errno(Errno::IO))?;
-        let rendered = {
+        let (rendered, was_warm) = {
             let mut slot = lock(&container.instance);
-            let mut instance = match slot.take() {
-                Some((number, instance)) if number == policy.number => instance,
-                _ => policy.policy.instance().map_err(NoText::Policy)?,
+            let kept = slot.take().filter(|(number, _)| *number == policy.number);
+            let was_warm = kept.is_some();
+            let mut instance = match kept {
+                Some((_, instance)) => instance,
+                None => policy.policy.instance().map_err(NoText::Policy)?,
             };
             match instance.render(path, &snapshot) {
                 Ok(rendered) => {
                     *slot = Some((policy.number, instance));
-                    self.keep_warm(container);
-                    rendered
+                    (rendered, was_warm)
                 }
                 // An instance that trapped is dead.
                 Err(error) => return Err(refused(path, error)),
             }
         };
+        if !was_warm {
+            self.warmed(container);
+        }
         if let (Some(history), Some(state)) = (&mut history, rendered.state) {
             if let Err(error) = history.record.store(&state) {
                 tracing::warn!(path, %error, "cannot keep the state; a restart forgets it");
@@ -300,23 +303,6 @@ impl Containers {
             history.state = Some(state);
         }
         Ok(rendered.body.into())
-    }
-
-    /// Notes that a container has something ready, and has others let go of
-    /// theirs where there are too many.
-    fn keep_warm(&self, container: &Arc<Container>) {
-        if container.warm.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let mut warm = lock(&self.warm);
-        warm.push(Arc::clone(container));
-        while warm.len() > MAX_WARM {
-            // The one that is rendered right now is among those in use.
-            match warm.iter().position(|container| !container.is_in_use()) {
-                Some(oldest) => warm.remove(oldest).cool(),
-                None => return,
-            }
-        }
     }
 
     /// Renders the entries with a history that want to be rendered
@@ -336,6 +322,7 @@ impl Containers {
             let Some(id) = self.paths.number(&entry.path) else { continue };
             let file = container.file(id);
             let mut file = lock(&file);
+            file.is_sampled = true;
             if let Err(NoText::Policy(error)) =
                 self.attempt(container, &mut file, &subject, &policy, &entry.path)
             {
@@ -349,16 +336,34 @@ impl Containers {
         self.readers.forget_ended();
     }
 
+    /// Notes that a container has an instance now. Where there are too many,
+    /// the one that was not read for longest gives up its own.
+    fn warmed(&self, container: &Arc<Container>) {
+        let mut warm = lock(&self.warm);
+        warm.retain(|known| !Arc::ptr_eq(known, container));
+        if warm.len() >= MAX_WARM {
+            let oldest = warm.iter().enumerate().min_by_key(|(_, known)| known.last_used());
+            if let Some((place, _)) = oldest {
+                warm.swap_remove(place).cool();
+            }
+        }
+        warm.push(Arc::clone(container));
+    }
+
     /// Lets go of what has not been used for a while, and of containers that
     /// are no more.
     pub(crate) fn tidy(&self) {
         let now = self.now();
         let age = |container: &Container| {
-            Duration::from_millis(now.saturating_sub(container.used.load(Ordering::Relaxed)))
+            Duration::from_millis(now.saturating_sub(container.last_used()))
         };
-        let idle = |container: &Arc<Container>| age(container) > WARM && !container.is_in_use();
-        let cold: Vec<_> = lock(&self.warm).extract_if(.., |container| idle(container)).collect();
-        cold.iter().for_each(|container| container.cool());
+        lock(&self.warm).retain(|container| {
+            let is_old = age(container) > WARM;
+            if is_old {
+                container.cool();
+            }
+            !is_old
+        });
         self.forget(&age);
     }
 

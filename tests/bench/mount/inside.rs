@@ -105,7 +105,9 @@ fn fresh(path: &str) {
 fn first(path: &str) {
     let (started, mut buffer) = (Instant::now(), [0; 8192]);
     let length = read(path, &mut buffer);
-    send(&[nanos(started.elapsed()), u32::try_from(length).unwrap()].map(u32::to_le_bytes).concat());
+    send(
+        &[nanos(started.elapsed()), u32::try_from(length).unwrap()].map(u32::to_le_bytes).concat(),
+    );
 }
 
 fn reader() {

@@ -21,8 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The files that are compared: those that lxcfs has, too.
-const FILES: [&str; 7] =
-    ["meminfo", "stat", "cpuinfo", "uptime", "loadavg", "diskstats", "swaps"];
+const FILES: [&str; 7] = ["meminfo", "stat", "cpuinfo", "uptime", "loadavg", "diskstats", "swaps"];
 
 const USAGE: &str = "\
 usage: cargo xtask bench --mount [OPTIONS]

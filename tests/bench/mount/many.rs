@@ -73,7 +73,13 @@ pub(crate) fn tenant(tasks: &str, doors: &[String]) {
     enter(doors);
     for _ in 1..tasks.parse().unwrap() {
         let sleeper = std::thread::Builder::new().stack_size(1 << 16);
-        sleeper.spawn(|| loop { std::thread::park() }).unwrap();
+        sleeper
+            .spawn(|| {
+                loop {
+                    std::thread::park()
+                }
+            })
+            .unwrap();
     }
     send(&[]);
     for line in io::stdin().lines() {

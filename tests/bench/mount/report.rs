@@ -27,10 +27,8 @@ impl Machine {
             let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
             line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
         };
-        let kib: u64 = value(&read("/proc/meminfo"), "MemTotal")
-            .trim_end_matches(" kB")
-            .parse()
-            .unwrap_or(0);
+        let kib: u64 =
+            value(&read("/proc/meminfo"), "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0);
         let load = read("/proc/loadavg");
         Machine {
             cpu: value(&read("/proc/cpuinfo"), "model name"),
@@ -195,13 +193,9 @@ fn cost_table(names: &[&str], table: &Table, first: &[f64], memory: &[Option<Gro
     first.iter().for_each(|micros| _ = write!(text, " {micros:.0} |"));
     let rows: [(&str, fn(&Growth) -> f64); 6] = [
         ("memory before the first read (RSS), MiB", |growth| mebibytes(growth.idle.resident)),
-        ("the same, shared pages divided (PSS), MiB", |growth| {
-            mebibytes(growth.idle.proportional)
-        }),
+        ("the same, shared pages divided (PSS), MiB", |growth| mebibytes(growth.idle.proportional)),
         ("memory after all of the above (RSS), MiB", |growth| mebibytes(growth.used.resident)),
-        ("the same, shared pages divided (PSS), MiB", |growth| {
-            mebibytes(growth.used.proportional)
-        }),
+        ("the same, shared pages divided (PSS), MiB", |growth| mebibytes(growth.used.proportional)),
         ("more for each further container, at once, KiB", |growth| growth.at_once),
         ("the same 12 s later, KiB", |growth| growth.later),
     ];
@@ -233,7 +227,9 @@ fn goals(names: &[&str], table: &Table, first: &[f64], memory: &[Option<Growth>]
         line(goal, shown.join(", "), found.iter().all(|(ratio, _)| *ratio <= limit));
     };
     let (one, four) = (MODES[0], MODES[1]);
-    ratios("p50 at most 1.6 of the floor's", one, 1.6, &|cells| cells[vproc].p50 / cells[floor].p50);
+    ratios("p50 at most 1.6 of the floor's", one, 1.6, &|cells| {
+        cells[vproc].p50 / cells[floor].p50
+    });
     if let Some(lxcfs) = find("lxcfs") {
         ratios("p50 at most a quarter of lxcfs's", one, 0.25, &|cells| {
             cells[vproc].p50 / cells[lxcfs].p50

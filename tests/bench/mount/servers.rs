@@ -67,8 +67,7 @@ impl Servers {
         // The floor's texts are as long as those that the container sees.
         let container = Container::start("lengths", &files, &binds(&targets));
         let vproc = &targets[1];
-        let lengths: Vec<_> =
-            FILES.map(|name| (name, container.first(&vproc.file(name)).1)).into();
+        let lengths: Vec<_> = FILES.map(|name| (name, container.first(&vproc.file(name)).1)).into();
         drop(container);
         targets.insert(1, floor(directory, &lengths));
         let container = Container::start("readers", &files, &binds(&targets));

@@ -72,9 +72,9 @@ pub(crate) fn measure(
         p99: median(cells.iter().map(|cell| cell.p99)),
         cpu: median(cells.iter().map(|cell| cell.cpu)),
     };
-    let rows = rows.into_iter().map(|(mode, file, cells)| {
-        (mode, file, cells.into_iter().map(median).collect::<Vec<_>>())
-    });
+    let rows = rows
+        .into_iter()
+        .map(|(mode, file, cells)| (mode, file, cells.into_iter().map(median).collect::<Vec<_>>()));
     Table(rows.collect())
 }
 

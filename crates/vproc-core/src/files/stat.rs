@@ -5,7 +5,7 @@
 //!
 //! | line | shows |
 //! |---|---|
-//! | `cpu`, `cpuN` | computed: see [`crate::cgroup::cputime`]; as many columns as the host's |
+//! | `cpu`, `cpuN` | computed: see [`crate::cgroup::cputime`]; as many columns as the host's; `cpu` also has the time of CPUs that the container saw once |
 //! | `intr`, `ctxt`, `softirq` | 0: not counted for each container |
 //! | `btime` | the host's boot, moved by the container's time namespace as the kernel does |
 //! | `processes` | the larger of `pids.peak` and the newest process id: both are at most the number of forks |

@@ -18,7 +18,8 @@
 //!
 //! Without a state all of this is a function of the present counters. With
 //! one, the time since the last render is added to what was shown then, so
-//! that nothing falls when a quota or a cpuset changes. What is printed is
+//! that nothing falls when a quota or a cpuset changes: what a CPU showed that
+//! the container does not see any more stays in the sums. What is printed is
 //! never more than what was counted: each number is rounded down by itself.
 
 mod ledger;
@@ -81,9 +82,13 @@ impl CpuTimes {
         visible.map(|account| (account.number, self.times(account)))
     }
 
-    /// The sums over the CPUs that the container sees.
+    /// The sums over the CPUs that the container sees or ever saw. The kernel
+    /// prints a line for each CPU that is online, but sums up all that are
+    /// possible (`show_stat`, `fs/proc/stat.c`): so no sum falls when a CPU
+    /// goes.
     pub fn sum(&self) -> Times {
-        self.iter().fold(Times::default(), |sum, (_, times)| Times {
+        let all = self.ledger.accounts.iter().map(|account| self.times(account));
+        all.fold(Times::default(), |sum, times| Times {
             user: sum.user.plus(times.user),
             nice: sum.nice.plus(times.nice),
             system: sum.system.plus(times.system),

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod world;
 
@@ -18,13 +18,14 @@ proptest! {
             take(&mut world, &step);
             let (shown, next) = world.stat(state.as_deref());
             state = next;
-            shown.check(&world);
             for (number, columns) in &shown.cpus {
                 if let Some(before) = seen.insert(*number, columns.clone()) {
                     assert_not_less(columns, &before);
                 }
             }
-            if let Some(last) = last.filter(|last| last.cpus.len() <= shown.cpus.len()) {
+            let gone = seen.iter().filter(|(number, _)| !shown.cpus.contains_key(number));
+            shown.check(&world, &Shown::total(gone.map(|(_, columns)| columns)));
+            if let Some(last) = last {
                 assert_not_less(&shown.sum, &last.sum);
             }
             last = Some(shown);
@@ -68,7 +69,7 @@ proptest! {
                 world.nice += (part as f64 * nice) as u64;
             }
             let (shown, _) = world.stat(None);
-            shown.check(&world);
+            shown.check(&world, &NONE_GONE);
             if let Some(last) = last {
                 assert_not_less(&shown.sum, &last.sum);
                 for (now, before) in shown.cpus.values().zip(last.cpus.values()) {
@@ -138,14 +139,15 @@ proptest! {
         let mut world = World::new(Kernel::V1Table, 4);
         steps.iter().for_each(|step| take(&mut world, step));
         let mut state = world.stat(None).1.unwrap();
-        world.stat(Some(&noise)).0.check(&world);
-        world.stat(state.get(..cut.index(state.len()))).0.check(&world);
+        world.stat(Some(&noise)).0.check(&world, &NONE_GONE);
+        // What is left of it may tell of CPUs that the container never saw.
+        world.stat(state.get(..cut.index(state.len()))).0.check_lines(&world);
         let place = at.index(state.len());
         *state.get_mut(place).unwrap() = byte;
         world.now += SECOND;
         let (shown, next) = world.stat(Some(&state));
-        shown.check(&world);
-        world.stat(next.as_deref()).0.check(&world);
+        shown.check_lines(&world);
+        world.stat(next.as_deref()).0.check_lines(&world);
     }
 }
 
@@ -213,6 +215,7 @@ fn a_cpu_that_comes_back_goes_on() {
     world.now += 10 * SECOND;
     let (one, state) = world.stat(state.as_deref());
     assert_eq!(one.cpus.len(), 1);
+    assert_eq!((one.cpus[&0][3], one.sum[3]), (2000, 3000), "the other one's 10 seconds stay");
     world.quota = None;
     world.now += SECOND;
     let (back, _) = world.stat(state.as_deref());

@@ -152,17 +152,33 @@ impl Shown {
         shown
     }
 
-    /// What holds of every text.
-    pub(super) fn check(&self, world: &World) {
-        for (column, sum) in self.sum.iter().enumerate() {
-            let parts = self.cpus.values().filter_map(|columns| columns.get(column)).sum::<u64>();
-            assert_eq!(parts, *sum, "column {column} of {self:?}");
-        }
+    /// What the lines of all these CPUs add up to.
+    pub(super) fn total<'a>(lines: impl IntoIterator<Item = &'a Vec<u64>>) -> Vec<u64> {
+        lines.into_iter().fold(vec![0; 10], |sum, line| {
+            sum.iter().zip(line).map(|(one, other)| one + other).collect()
+        })
+    }
+
+    /// What holds of every text: `gone` is what CPUs showed last that are not
+    /// shown any more.
+    pub(super) fn check(&self, world: &World, gone: &[u64]) {
+        let parts = Shown::total(self.cpus.values());
+        let parts: Vec<u64> = parts.iter().zip(gone).map(|(part, gone)| part + gone).collect();
+        assert_eq!(self.sum, parts, "{self:?} and {gone:?}");
+        self.check_lines(world);
+    }
+
+    /// What holds whatever the sums have from earlier.
+    pub(super) fn check_lines(&self, world: &World) {
         for columns in self.cpus.values() {
             assert!(columns.iter().sum::<u64>() <= (world.now - BORN) / TICK, "{self:?}");
         }
+        assert_not_less(&self.sum, &Shown::total(self.cpus.values()));
     }
 }
+
+/// Of a container whose CPUs are all there.
+pub(super) const NONE_GONE: [u64; 10] = [0; 10];
 
 pub(super) fn assert_not_less(now: &[u64], before: &[u64]) {
     assert!(now.iter().zip(before).all(|(now, before)| now >= before), "{now:?} < {before:?}");

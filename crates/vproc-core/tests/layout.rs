@@ -85,7 +85,7 @@ MemTotal:        1048576 kB
 MemFree:          786432 kB
 MemAvailable:     837456 kB
 Buffers:               0 kB
-Cached:            51196 kB
+Cached:            51200 kB
 SwapCached:            4 kB
 Mlocked:              64 kB
 SwapTotal:        524288 kB
@@ -254,7 +254,7 @@ nr_free_pages 196608
 nr_zone_unevictable 16
 nr_mlock 16
 nr_anon_pages 25600
-nr_file_pages 12800
+nr_file_pages 12801
 nr_anon_transparent_hugepages 3
 nr_kernel_stack 128
 nr_dirtied 0

@@ -43,6 +43,8 @@ pub const SWAP_NEEDS: &[Need] = &[
 #[allow(missing_docs)] // the kernel's names
 pub struct Stat {
     pub anon: Bytes,
+    /// Without the swap cache, which counts as `NR_FILE_PAGES` of the node and
+    /// not of the group (`add_to_swap_cache` in mm/swap_state.c).
     pub file: Bytes,
     pub shmem: Bytes,
     pub file_mapped: Bytes,

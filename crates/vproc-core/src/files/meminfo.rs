@@ -77,7 +77,7 @@ fields! {
     "MemFree" Computed "MemTotal − usage; what others below a limiting ancestor use is not theirs to tell" |c, _| c.free().0;
     "MemAvailable" Computed "MemFree + page cache on the LRU lists + reclaimable slab" |c, _| c.available().0;
     "Buffers" Constant "cgroups count buffers as page cache" |_, _| 0;
-    "Cached" Computed "file − swapcached" |c, _| c.part(c.stat().file.minus(c.stat().swapcached));
+    "Cached" Computed "file: in a group it is without the swap cache" |c, _| c.part(c.stat().file);
     "SwapCached" Computed "swapcached" |c, _| c.part(c.stat().swapcached);
     "Active" Computed "active_anon + active_file" |c, _| c.part(c.stat().active_anon.plus(c.stat().active_file));
     "Inactive" Computed "inactive_anon + inactive_file" |c, _| c.part(c.stat().inactive_anon.plus(c.stat().inactive_file));

@@ -66,7 +66,7 @@ amounts! {
     "nr_anon_transparent_hugepages" Computed "anon_thp, in huge pages" |c, _| c.huge_pages(c.stat().anon_thp);
     "nr_dirty" Computed "file_dirty" |c, _| c.pages(c.stat().file_dirty);
     "nr_file_hugepages" Computed "file_thp, in huge pages" |c, _| c.huge_pages(c.stat().file_thp);
-    "nr_file_pages" Computed "file" |c, _| c.pages(c.stat().file);
+    "nr_file_pages" Computed "file + swapcached" |c, _| c.pages(c.stat().file.plus(c.stat().swapcached));
     "nr_free_pages" Computed "MemFree of meminfo" |c, _| c.memory.free(c.total).bytes().pages(c.environment.page_size);
     "nr_inactive_anon" Computed "inactive_anon" |c, _| c.pages(c.stat().inactive_anon);
     "nr_inactive_file" Computed "inactive_file" |c, _| c.pages(c.stat().inactive_file);

@@ -183,7 +183,7 @@ rules! {
         (total(f) - f.get("usage") + cache).min(total(f))
     });
     MEMINFO "Buffers", Word("Buffers", 1), No, COPIED, |_| Expect::Range(0.0, 0.0);
-    MEMINFO "Cached", Word("Cached", 1), No, "", |e| now(e, PAGES, |f| f.get("file") - f.get("swapcached"));
+    MEMINFO "Cached", Word("Cached", 1), No, "", |e| now(e, PAGES, |f| f.get("file"));
     MEMINFO "SwapCached", Word("SwapCached", 1), No, COPIED, |e| now(e, PAGES, |f| f.get("swapcached"));
     MEMINFO "Active", Word("Active", 1), No, "", |e| now(e, PAGES, |f| f.get("active_anon") + f.get("active_file"));
     MEMINFO "Inactive", Word("Inactive", 1), No, "", |e| now(e, PAGES, |f| f.get("inactive_anon") + f.get("inactive_file"));

@@ -103,6 +103,16 @@ fn available_is_free_and_cache_within_the_total() {
     assert_eq!(with(""), (512, 512));
 }
 
+/// Pages that were swapped in and not changed are in the swap cache, which is
+/// not a part of what a group counts as `file`.
+#[test]
+fn the_swap_cache_is_no_page_cache() {
+    let stat = "file 33554432\nswapcached 26214400\n";
+    let host_text = "MemTotal: 1048576 kB\nCached: 1 kB\nSwapCached: 1 kB\n";
+    let text = render(host_text, &[("memory.stat", stat)]).unwrap();
+    assert_eq!((amount(&text, "Cached"), amount(&text, "SwapCached")), (32 << 10, 25 << 10));
+}
+
 #[test]
 fn usage_above_the_limit_leaves_nothing_free() {
     let host = "MemTotal: 8388608 kB\nMemFree: 1 kB\nActive: 1 kB\n";

@@ -21,21 +21,23 @@ pub const NEEDS: &[Need] = &[
     Need::v1("memory", "memory.limit_in_bytes", Scope::Lineage),
     Need::v1("memory", "memory.usage_in_bytes", Scope::Nearest),
     Need::v1("memory", "memory.stat", Scope::Nearest).keyed(V1_STAT),
+    Need::v1("memory", MEMSW_LIMIT, Scope::Lineage),
+    Need::v1("memory", MEMSW_USAGE, Scope::Nearest),
 ];
 
 /// What the v1 statistics lack.
 pub const V1_KERNEL_NEEDS: &[Need] =
     &[Need::v1("memory", "memory.kmem.usage_in_bytes", Scope::Nearest)];
 
-/// Limit and usage of swap; needs [`NEEDS`] too.
+/// Limit and usage of swap; needs [`NEEDS`] too, where v1 has them together
+/// with those of memory.
 pub const SWAP_NEEDS: &[Need] = &[
     Need::v2("memory", "memory.swap.max", Scope::Lineage).when(|knobs, _| !knobs.swap_hidden),
     Need::v2("memory", "memory.swap.current", Scope::Nearest).when(|knobs, _| !knobs.swap_hidden),
-    Need::v1("memory", "memory.memsw.limit_in_bytes", Scope::Lineage)
-        .when(|knobs, _| !knobs.swap_hidden),
-    Need::v1("memory", "memory.memsw.usage_in_bytes", Scope::Nearest)
-        .when(|knobs, _| !knobs.swap_hidden),
 ];
+
+const MEMSW_LIMIT: &str = "memory.memsw.limit_in_bytes";
+const MEMSW_USAGE: &str = "memory.memsw.usage_in_bytes";
 
 /// Amounts of `memory.stat`, under the names of v2. What a kernel does not
 /// report is zero.
@@ -153,8 +155,27 @@ pub struct Memory {
     pub limit: Option<Limit>,
     /// What the container uses; `None` where no group of its own counts it.
     pub usage: Option<Bytes>,
+    /// Memory and swap together, which only v1 limits.
+    pub memsw: Option<Memsw>,
     /// Its parts.
     pub stat: Stat,
+}
+
+/// Memory and swap together, on v1 with swap accounting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memsw {
+    /// The lowest limit over the leaf and its ancestors, if there is one.
+    pub limit: Option<Bytes>,
+    /// What the container uses.
+    pub usage: Bytes,
+}
+
+impl Memsw {
+    fn read(view: &View<'_>) -> Result<Option<Self>, Error> {
+        let Some(usage) = own_bytes(view, MEMSW_USAGE)? else { return Ok(None) };
+        let limit = lowest_limit(view, MEMSW_LIMIT)?.map(|limit| limit.bytes);
+        Ok(Some(Memsw { limit: limit.filter(|limit| *limit < V1_UNLIMITED), usage }))
+    }
 }
 
 impl Memory {
@@ -178,7 +199,8 @@ impl Memory {
         } else {
             Stat::default()
         };
-        Ok(Memory { limit: lower(lower(high, max), v1), usage, stat })
+        let limit = lower(lower(high, max), v1);
+        Ok(Memory { limit, usage, memsw: Memsw::read(view)?, stat })
     }
 
     /// Size of memory: the limit, as the host's size allows. At least a page,
@@ -195,9 +217,17 @@ impl Memory {
         amount.min(self.usage.unwrap_or(total.bytes())).min(total.bytes())
     }
 
-    /// What is left of `total`.
+    /// What is left of `total`. On v1 that is no more than what is left for
+    /// memory and swap together: pages that were swapped out for the sake of
+    /// others count there, even where the two limits are equal and the
+    /// container seems to have no swap (`try_charge_memcg` in mm/memcontrol.c
+    /// charges both).
     pub fn free(&self, total: Kib) -> Kib {
-        total.minus(self.usage.unwrap_or_default().kib())
+        let free = total.minus(self.usage.unwrap_or_default().kib());
+        match self.memsw {
+            Some(Memsw { limit: Some(limit), usage }) => free.min(limit.minus(usage).kib()),
+            _ => free,
+        }
     }
 }
 
@@ -211,21 +241,21 @@ pub struct Swap {
 }
 
 impl Swap {
-    /// Reads [`SWAP_NEEDS`]. `host` is the host's `SwapTotal`. Without swap
-    /// accounting nothing is known and there is none.
+    /// Reads [`SWAP_NEEDS`]. `host` is the host's `SwapTotal`. Without swap accounting nothing is known and there is none.
     ///
     /// v1 limits memory and swap together (`memsw`): what is left for swap is
     /// the lowest such limit less the lowest memory limit.
     pub fn read(view: &View<'_>, memory: &Memory, host: Kib) -> Result<Self, Error> {
-        let (limit, used) = if let Some(used) = own_bytes(view, "memory.swap.current")? {
+        let (limit, used) = if view.knobs().swap_hidden {
+            return Ok(Swap::default());
+        } else if let Some(used) = own_bytes(view, "memory.swap.current")? {
             (lowest_limit(view, "memory.swap.max")?.map(|limit| limit.bytes), used)
-        } else if let Some(both) = own_bytes(view, "memory.memsw.usage_in_bytes")? {
-            let used = both.minus(memory.usage.unwrap_or_default());
-            let memsw = lowest_limit(view, "memory.memsw.limit_in_bytes")?;
-            (
-                memsw.map(|memsw| v1_swap_limit(memsw, memory.limit)),
-                memory.stat.swap.unwrap_or(used),
-            )
+        } else if let Some(memsw) = memory.memsw {
+            let used = memsw.usage.minus(memory.usage.unwrap_or_default());
+            let limit = memsw
+                .limit
+                .map(|limit| limit.minus(memory.limit.map_or(Bytes::ZERO, |own| own.bytes)));
+            (limit, memory.stat.swap.unwrap_or(used))
         } else {
             return Ok(Swap::default());
         };
@@ -242,13 +272,6 @@ impl Swap {
 /// v1 prints "no limit" as the largest page-aligned `long`: 2^63 − 4096 with
 /// pages of 4 KiB, 2^63 − 65536 with pages of 64 KiB (`PAGE_COUNTER_MAX`).
 const V1_UNLIMITED: Bytes = Bytes((1 << 63) - (1 << 20));
-
-fn v1_swap_limit(memsw: Limit, memory: Option<Limit>) -> Bytes {
-    if memsw.bytes >= V1_UNLIMITED {
-        return memsw.bytes;
-    }
-    memsw.bytes.minus(memory.map_or(Bytes::ZERO, |limit| limit.bytes))
-}
 
 #[cfg(test)]
 mod tests;

@@ -74,7 +74,7 @@ macro_rules! fields {
 
 fields! {
     "MemTotal" Computed "lowest memory limit over the ancestors, at most the host's" |c, _| c.total.0;
-    "MemFree" Computed "MemTotal − usage; what others below a limiting ancestor use is not theirs to tell" |c, _| c.free().0;
+    "MemFree" Computed "MemTotal − usage, and on v1 at most what is left for memory and swap together; what others below a limiting ancestor use is not theirs to tell" |c, _| c.free().0;
     "MemAvailable" Computed "MemFree + page cache on the LRU lists + reclaimable slab" |c, _| c.available().0;
     "Buffers" Constant "cgroups count buffers as page cache" |_, _| 0;
     "Cached" Computed "file: in a group it is without the swap cache" |c, _| c.part(c.stat().file);

@@ -141,6 +141,49 @@ fn swap_of_v1_is_what_the_common_limit_leaves() {
     assert_eq!(with("4096\n", "4096\n", "0\n", "0\n", ""), Swap::default());
 }
 
+/// A container of v1 that uses `usage` of memory, and `both` of memory and swap.
+fn v1(limit: &str, memsw: &str, usage: &str, both: &str) -> (Memory, Swap) {
+    read(vec![
+        cgroup("memory.limit_in_bytes", 0, 1, limit),
+        cgroup("memory.memsw.limit_in_bytes", 0, 1, memsw),
+        cgroup("memory.usage_in_bytes", 0, 1, usage),
+        cgroup("memory.memsw.usage_in_bytes", 0, 1, both),
+    ])
+    .unwrap()
+}
+
+/// 1 MiB of memory and no swap, in which the host's reclaim has swapped out
+/// 768 KiB: no more than 256 KiB can be charged.
+#[test]
+fn what_v1_swapped_out_is_not_free() {
+    let (memory, swap) = v1("1048576", "1048576", "0", "786432");
+    assert_eq!((memory.free(Kib(1024)), swap), (Kib(256), Swap::default()));
+    // With as much swap, it was swapped out into that.
+    let (memory, swap) = v1("1048576", "2097152", "0", "786432");
+    assert_eq!((memory.free(Kib(1024)), swap.free()), (Kib(1024), Kib(256)));
+    // Of half as much, all is in use, and a part of the memory besides.
+    let (memory, swap) = v1("1048576", "1572864", "524288", "1310720");
+    assert_eq!((memory.free(Kib(1024)), swap.free()), (Kib(256), Kib(0)));
+    let (memory, _) = v1("1048576", "9223372036854771712", "0", "786432");
+    assert_eq!(memory.free(Kib(1024)), Kib(1024));
+}
+
+#[test]
+fn hidden_swap_is_none() {
+    let inputs = || {
+        vec![
+            cgroup("memory.swap.current", 0, 1, "0"),
+            cgroup("memory.memsw.usage_in_bytes", 0, 1, "4096"),
+        ]
+    };
+    let snapshot = snapshot(inputs());
+    let knobs = Knobs::parse([("swap", "off")]).unwrap();
+    let view = View::new(&snapshot, &knobs);
+    let memory = Memory::read(&view).unwrap();
+    assert_eq!(Swap::read(&view, &memory, HOST).unwrap(), Swap::default());
+    assert_ne!(swap(inputs()), Swap::default());
+}
+
 #[test]
 fn without_accounting_there_is_no_swap() {
     assert_eq!(swap(vec![cgroup("memory.swap.max", 0, 1, "4096")]), Swap::default());

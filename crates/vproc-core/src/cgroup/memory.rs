@@ -241,20 +241,19 @@ pub struct Swap {
 }
 
 impl Swap {
-    /// Reads [`SWAP_NEEDS`]. `host` is the host's `SwapTotal`. Without swap accounting nothing is known and there is none.
+    /// Reads [`SWAP_NEEDS`]. `size` is that of memory, and `host` the host's
+    /// `SwapTotal`. Without swap accounting nothing is known and there is none.
     ///
     /// v1 limits memory and swap together (`memsw`): what is left for swap is
-    /// the lowest such limit less the lowest memory limit.
-    pub fn read(view: &View<'_>, memory: &Memory, host: Kib) -> Result<Self, Error> {
+    /// the lowest such limit less what can be in memory.
+    pub fn read(view: &View<'_>, memory: &Memory, size: Kib, host: Kib) -> Result<Self, Error> {
         let (limit, used) = if view.knobs().swap_hidden {
             return Ok(Swap::default());
         } else if let Some(used) = own_bytes(view, "memory.swap.current")? {
             (lowest_limit(view, "memory.swap.max")?.map(|limit| limit.bytes), used)
         } else if let Some(memsw) = memory.memsw {
             let used = memsw.usage.minus(memory.usage.unwrap_or_default());
-            let limit = memsw
-                .limit
-                .map(|limit| limit.minus(memory.limit.map_or(Bytes::ZERO, |own| own.bytes)));
+            let limit = memsw.limit.map(|limit| limit.minus(size.bytes()));
             (limit, memory.stat.swap.unwrap_or(used))
         } else {
             return Ok(Swap::default());

@@ -288,7 +288,7 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     let container = Container {
         total,
         memory,
-        swap: Swap::read(view, &memory, host.swap_total)?,
+        swap: Swap::read(view, &memory, total, host.swap_total)?,
         huge: HugePages::read(view, host.huge_pages, huge_page_size, total)?,
         huge_page_size,
         host: &host,

@@ -59,7 +59,8 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     }
     let memory = Memory::read(view)?;
     let host = Host::read(view.text(meminfo::HOST)?)?;
-    let swap = Swap::read(view, &memory, host.swap_total)?;
+    let size = memory.total(host.total, view.environment().page_size);
+    let swap = Swap::read(view, &memory, size, host.swap_total)?;
     let header = view
         .optional(HOST)?
         .and_then(|text| text.lines().next())

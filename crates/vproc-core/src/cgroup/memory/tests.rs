@@ -14,7 +14,8 @@ fn read(inputs: Vec<Input<'_>>) -> Result<(Memory, Swap), Error> {
     let (snapshot, knobs) = (snapshot(inputs), Knobs::default());
     let view = View::new(&snapshot, &knobs);
     let memory = Memory::read(&view)?;
-    Ok((memory, Swap::read(&view, &memory, Kib(4 << 20))?))
+    let size = memory.total(HOST, 4096);
+    Ok((memory, Swap::read(&view, &memory, size, Kib(4 << 20))?))
 }
 
 fn memory(inputs: Vec<Input<'_>>) -> Memory {
@@ -168,6 +169,15 @@ fn what_v1_swapped_out_is_not_free() {
     assert_eq!(memory.free(Kib(1024)), Kib(1024));
 }
 
+/// Memory is no larger than the host's, so the rest of the limit is for swap.
+#[test]
+fn a_limit_of_v1_above_the_hosts_memory_leaves_swap() {
+    let (memory, swap) = v1("34359738368", "34359738368", "0", "0");
+    assert_eq!((memory.total(HOST, 4096), swap.total), (HOST, Kib(4 << 20)));
+    let (_, swap) = v1("17180917760", "17180917760", "0", "0");
+    assert_eq!(swap.total, Kib(1024));
+}
+
 #[test]
 fn hidden_swap_is_none() {
     let inputs = || {
@@ -180,7 +190,7 @@ fn hidden_swap_is_none() {
     let knobs = Knobs::parse([("swap", "off")]).unwrap();
     let view = View::new(&snapshot, &knobs);
     let memory = Memory::read(&view).unwrap();
-    assert_eq!(Swap::read(&view, &memory, HOST).unwrap(), Swap::default());
+    assert_eq!(Swap::read(&view, &memory, HOST, HOST).unwrap(), Swap::default());
     assert_ne!(swap(inputs()), Swap::default());
 }
 

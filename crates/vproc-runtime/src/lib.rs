@@ -28,6 +28,7 @@ mod bindings;
 mod cache;
 mod engine;
 mod error;
+mod manifest;
 mod policy;
 mod watchdog;
 

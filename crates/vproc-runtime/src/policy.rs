@@ -1,6 +1,7 @@
 //! A loaded policy.
 
 use crate::bindings::{self, Contract};
+use crate::manifest::check;
 use crate::{Cache, Engine, Error};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -208,40 +209,6 @@ impl Instance {
         drop(guard);
         result.map_err(|error| failure(&self.engine, self.store.data(), &error))
     }
-}
-
-/// Checks what no host could serve.
-fn check(manifest: &Manifest) -> Result<(), String> {
-    if manifest.name.is_empty()
-        || manifest.name.contains(|c: char| c.is_whitespace() || c.is_control())
-    {
-        return Err(format!("`{}` is no name", manifest.name.escape_debug()));
-    }
-    let mut paths = std::collections::HashSet::new();
-    for entry in &manifest.entries {
-        let path = entry.path.escape_debug();
-        if !is_absolute(&entry.path) {
-            return Err(format!("`{path}` is not an absolute, normalised path"));
-        }
-        if !paths.insert(&entry.path) {
-            return Err(format!("{path} is declared twice"));
-        }
-        if entry.mode & !0o777 != 0 {
-            return Err(format!("{path} has mode {:o}, which is no permission", entry.mode));
-        }
-        let mut keys = std::collections::HashSet::new();
-        if let Some(need) = entry.needs.iter().find(|need| !keys.insert(&need.key)) {
-            return Err(format!("{path} has two needs with the key `{}`", need.key.escape_debug()));
-        }
-    }
-    Ok(())
-}
-
-fn is_absolute(path: &str) -> bool {
-    path.strip_prefix('/').is_some_and(|rest| {
-        rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
-            && !rest.contains(|c: char| c.is_control())
-    })
 }
 
 /// Counts what an instance uses, and remembers which limit it hit.

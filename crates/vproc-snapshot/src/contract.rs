@@ -90,10 +90,11 @@ pub struct History {
     pub interval_ms: u32,
 }
 
-/// One file that a policy serves.
+/// One file or directory that a policy serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// The absolute path as the container sees it.
+    /// The absolute path as the container sees it. A `*` stands for a number:
+    /// see [`crate::pattern`].
     pub path: String,
     /// File, directory or symlink.
     pub kind: Kind,
@@ -136,11 +137,6 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The entry at `path`.
-    pub fn entry(&self, path: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.path == path)
-    }
-
     /// The sources that a set of entries needs, each once.
     pub fn sources<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<Source> {
         let mut sources = Vec::new();

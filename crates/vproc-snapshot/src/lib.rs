@@ -8,6 +8,7 @@
 
 mod capture;
 mod contract;
+pub mod pattern;
 mod readings;
 mod redact;
 mod source;

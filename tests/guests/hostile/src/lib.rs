@@ -44,6 +44,11 @@ impl Guest for Hostile {
                 ("misdeed", "dotted-path") => entries.push(entry("/proc/../etc/passwd")),
                 ("misdeed", "twice") => entries.push(entry("/honest")),
                 ("misdeed", "mode") => entries.push(Entry { mode: 0o4755, ..entry("/suid") }),
+                ("misdeed", "no-directory") => entries.push(entry("/numbers/n*")),
+                ("misdeed", "ambiguous") => {
+                    let directory = Entry { kind: Kind::Directory, ..entry("/numbers") };
+                    entries.extend([directory, entry("/numbers/n*"), entry("/numbers/n7")]);
+                }
                 ("misdeed", "same-key") => entries.push(Entry {
                     needs: vec![need("/proc/stat"), need("/proc/stat")],
                     ..entry("/keys")

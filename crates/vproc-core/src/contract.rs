@@ -2,6 +2,7 @@
 //! of `wit/policy.wit`, borrowed where they come in and `'static` where they
 //! go out.
 
+use crate::text::number;
 use crate::{Error, Knobs, Text, View};
 use alloc::vec::Vec;
 
@@ -134,6 +135,15 @@ impl Need {
     }
 }
 
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file.
+    File,
+    /// A directory, whose text lists the numbered names in it.
+    Directory,
+}
+
 /// Where the numbers of an entry come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -167,8 +177,10 @@ pub type Render = fn(&View<'_>, &mut Text) -> Result<Option<Vec<u8>>, Error>;
 /// One file that the policy serves: the whole of what is known about it.
 #[derive(Debug)]
 pub struct Entry {
-    /// The absolute path as the container sees it.
+    /// The absolute path as the container sees it. A `*` stands for a number.
     pub path: &'static str,
+    /// File or directory.
+    pub kind: Kind,
     /// Permission bits.
     pub mode: u16,
     /// Where its numbers come from.
@@ -181,6 +193,21 @@ pub struct Entry {
     pub history: Option<History>,
     /// Writes the text.
     pub render: Render,
+}
+
+impl Entry {
+    /// Whether it stands for several files, by their numbers.
+    pub fn is_pattern(&self) -> bool {
+        self.path.contains('*')
+    }
+
+    /// The number in a path that the entry's stands for.
+    pub fn number(&self, path: &str) -> Option<u32> {
+        let (before, after) = self.path.split_once('*')?;
+        let digits = path.strip_prefix(before)?.strip_suffix(after)?;
+        let is_plain = digits == "0" || !digits.starts_with('0');
+        u32::try_from(number(digits)?).ok().filter(|_| is_plain)
+    }
 }
 
 /// Counts over the container's tasks.

@@ -1,6 +1,7 @@
 //! The settings that the default policy understands. A knob is one row of
 //! [`KNOBS`]: its name, its values, its documentation and what it changes.
 
+use crate::contract::Kind;
 use crate::{Error, files};
 use alloc::format;
 use alloc::string::String;
@@ -258,11 +259,19 @@ impl Knobs {
     }
 
     fn treat(&mut self, path: &str, value: &str) -> Result<(), Error> {
-        let Some(entry) = files::find(path) else {
+        let Some(entry) = files::ENTRIES.iter().find(|entry| entry.path == path) else {
             return Err(rejected(path, String::from("the policy does not serve this path")));
         };
         let treatment = match value {
             "virtual" => Treatment::Virtual,
+            _ if entry.kind == Kind::Directory => {
+                return Err(rejected(path, String::from("a directory is always virtual")));
+            }
+            // There is no single file of the host to pass.
+            "pass" if entry.is_pattern() => {
+                let reason = "it stands for several files, which take virtual, mask or deny";
+                return Err(rejected(path, String::from(reason)));
+            }
             "pass" => Treatment::Pass,
             "mask" => Treatment::Mask,
             "deny" => Treatment::Deny,
@@ -307,6 +316,20 @@ mod tests {
     fn a_wrong_value_names_the_right_ones() {
         let error = Knobs::parse([("swap", "yes")]).unwrap_err();
         assert!(alloc::string::ToString::to_string(&error).contains("on | off"));
+    }
+
+    #[test]
+    fn numbered_files_are_treated_alike() {
+        let path = "/sys/devices/system/cpu/cpu*/topology/core_id";
+        let knobs = Knobs::parse([(path, "deny")]).unwrap();
+        assert_eq!(knobs.treatment(path), Treatment::Deny);
+        for (path, value) in [
+            (path, "pass"),
+            ("/sys/devices/system/cpu/cpu0/topology/core_id", "deny"),
+            ("/sys/devices/system/cpu", "mask"),
+        ] {
+            assert!(Knobs::parse([(path, value)]).is_err(), "{path} {value}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub mod text;
 pub mod units;
 mod view;
 
-pub use contract::{Class, Entry, Environment, History, Input, Need, Snapshot};
+pub use contract::{Class, Entry, Environment, History, Input, Kind, Need, Snapshot};
 pub use error::Error;
 pub use knobs::{Knobs, Treatment};
 pub use text::Text;
@@ -86,9 +86,13 @@ const PASSED: &str = "host";
 pub fn render(path: &str, snapshot: &Snapshot<'_>) -> Result<Rendered, Error> {
     let knobs = Knobs::parse(snapshot.environment.settings.iter().copied())?;
     let entry = files::find(path).ok_or(Error::UnsupportedPath)?;
-    let view = View::new(snapshot, &knobs);
+    let number = entry.number(path);
+    if number.is_none() && entry.is_pattern() {
+        return Err(Error::UnsupportedPath);
+    }
+    let view = View::new(snapshot, &knobs, number.unwrap_or(0));
     let mut text = Text::new();
-    let state = match knobs.treatment(path) {
+    let state = match knobs.treatment(entry.path) {
         Treatment::Virtual => (entry.render)(&view, &mut text)?,
         Treatment::Pass => {
             text.push_str(view.text(PASSED)?);

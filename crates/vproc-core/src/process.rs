@@ -92,7 +92,7 @@ mod tests {
     use alloc::vec;
 
     fn with<T>(snapshot: &Snapshot<'_>, read: impl FnOnce(&View<'_>) -> T) -> T {
-        read(&View::new(snapshot, &Knobs::default()))
+        read(&View::new(snapshot, &Knobs::default(), 0))
     }
 
     fn started(text: &str) -> Result<Nanos, Error> {

@@ -9,6 +9,7 @@ use crate::{Error, Knobs};
 pub struct View<'a> {
     snapshot: &'a Snapshot<'a>,
     knobs: &'a Knobs,
+    number: u32,
 }
 
 /// A cgroup file's text and where it was found.
@@ -27,8 +28,13 @@ pub struct Found<'a> {
 const NOT_THERE: [u32; 4] = [2, 6, 19, 95];
 
 impl<'a> View<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot<'a>, knobs: &'a Knobs) -> Self {
-        View { snapshot, knobs }
+    pub(crate) fn new(snapshot: &'a Snapshot<'a>, knobs: &'a Knobs, number: u32) -> Self {
+        View { snapshot, knobs, number }
+    }
+
+    /// The number in the path, of an entry that stands for several files.
+    pub fn path_number(&self) -> u32 {
+        self.number
     }
 
     /// The host and its settings.

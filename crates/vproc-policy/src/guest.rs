@@ -100,7 +100,10 @@ fn from_declared(declared: Declared) -> wit::Entry {
     let Declared { entry, class, needs } = declared;
     wit::Entry {
         path: entry.path.into(),
-        kind: wit::Kind::File,
+        kind: match entry.kind {
+            core::Kind::File => wit::Kind::File,
+            core::Kind::Directory => wit::Kind::Directory,
+        },
         mode: entry.mode,
         class: match class {
             core::Class::Virtual => wit::Class::Virtual,

@@ -90,6 +90,16 @@ impl CpuView {
         })
     }
 
+    /// Reads what the container sees, or all of the CPUs in use where the
+    /// subject is the host itself.
+    pub fn read_or_host(view: &View<'_>) -> Result<Self, Error> {
+        if !view.is_host() {
+            return CpuView::read(view);
+        }
+        let host = some_cpus(view, ONLINE)?.ok_or(Error::MissingInput(ONLINE))?;
+        Ok(CpuView { host, numbering: Numbering::Host, clipped: false, complete: true })
+    }
+
     /// How many CPUs there are.
     pub fn count(&self) -> u32 {
         self.host.len()

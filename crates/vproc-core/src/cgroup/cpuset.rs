@@ -40,6 +40,13 @@ impl CpuSet {
         set
     }
 
+    /// Numbers that ascend.
+    pub fn from_ascending(numbers: impl IntoIterator<Item = u32>) -> Self {
+        let mut set = CpuSet::default();
+        numbers.into_iter().for_each(|number| set.push(number, number));
+        set
+    }
+
     /// Reads a list as the kernel prints it (`%*pbl`, `lib/vsprintf.c`).
     /// Space, newlines and NULs around it do not count; an empty list is an
     /// empty set. `key` is the input, for the error.
@@ -77,6 +84,11 @@ impl CpuSet {
         self.ranges.is_empty()
     }
 
+    /// The largest number.
+    pub fn last(&self) -> Option<u32> {
+        self.ranges.last().map(|range| range.last)
+    }
+
     /// The numbers in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         self.ranges.iter().flat_map(|range| range.first..=range.last)
@@ -87,6 +99,11 @@ impl CpuSet {
         let index = self.ranges.partition_point(|range| range.last < cpu);
         let range = self.ranges.get(index).filter(|range| range.first <= cpu)?;
         Some(range.before + (cpu - range.first))
+    }
+
+    /// Whether a CPU is one of them.
+    pub fn contains(&self, cpu: u32) -> bool {
+        self.rank(cpu).is_some()
     }
 
     /// The CPUs that are in both.

@@ -97,7 +97,7 @@ mod tests {
 
     fn read(inputs: Vec<Input<'_>>) -> HugePages {
         let (snapshot, knobs) = (snapshot(inputs), Knobs::default());
-        HugePages::read(&View::new(&snapshot, &knobs), 512, SIZE, MEMORY).unwrap()
+        HugePages::read(&View::new(&snapshot, &knobs, 0), 512, SIZE, MEMORY).unwrap()
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_host_without_a_pool_has_none_to_give() {
         let (snapshot, knobs) = (snapshot(vec![cgroup(USAGE, 0, 1, "0")]), Knobs::default());
-        let view = View::new(&snapshot, &knobs);
+        let view = View::new(&snapshot, &knobs, 0);
         assert_eq!(HugePages::read(&view, 0, SIZE, MEMORY), Ok(HugePages::default()));
         assert_eq!(HugePages::read(&view, 512, Bytes::ZERO, MEMORY), Ok(HugePages::default()));
     }

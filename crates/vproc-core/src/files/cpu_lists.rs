@@ -8,7 +8,7 @@
 //! Source of the layout: `drivers/base/cpu.c`.
 
 use crate::cgroup::cpu::{self, CpuView};
-use crate::contract::{Class, Entry, Need};
+use crate::contract::{Class, Entry, Kind, Need};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -18,6 +18,7 @@ const ITSELF: &str = "host";
 /// CPUs in use.
 pub(super) static ONLINE: Entry = Entry {
     path: "/sys/devices/system/cpu/online",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Virtual,
     summary: "the CPUs of the cpuset, clipped by the CPU quota",
@@ -29,6 +30,7 @@ pub(super) static ONLINE: Entry = Entry {
 /// CPUs that could ever be in use.
 pub(super) static POSSIBLE: Entry = Entry {
     path: "/sys/devices/system/cpu/possible",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Virtual,
     summary: "the same CPUs as online: no others can appear",
@@ -40,6 +42,7 @@ pub(super) static POSSIBLE: Entry = Entry {
 /// CPUs that are plugged in.
 pub(super) static PRESENT: Entry = Entry {
     path: "/sys/devices/system/cpu/present",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Virtual,
     summary: "the same CPUs as online",
@@ -51,6 +54,7 @@ pub(super) static PRESENT: Entry = Entry {
 /// CPUs that are not in use.
 pub(super) static OFFLINE: Entry = Entry {
     path: "/sys/devices/system/cpu/offline",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Constant,
     summary: "an empty list: CPUs that the container may not use do not exist for it",
@@ -62,19 +66,37 @@ pub(super) static OFFLINE: Entry = Entry {
     },
 };
 
-/// The largest CPU number that the kernel was built for.
-pub(super) static KERNEL_MAX: Entry = Entry {
-    path: "/sys/devices/system/cpu/kernel_max",
+/// CPUs that the scheduler leaves alone, `isolcpus=`.
+pub(super) static ISOLATED: Entry = Entry {
+    path: "/sys/devices/system/cpu/isolated",
+    kind: Kind::File,
     mode: 0o444,
-    class: Class::Passed,
-    summary: "as the host has it: a property of the kernel's build",
-    needs: &[&[Need::host(ITSELF, "/sys/devices/system/cpu/kernel_max")]],
+    class: Class::Constant,
+    summary: "an empty list: the container's CPUs are there to be scheduled on",
+    needs: &[&[Need::host(ITSELF, "/sys/devices/system/cpu/isolated")]],
     history: None,
-    render: |view, out| {
-        out.push_str(view.text(ITSELF)?);
-        Ok(None)
-    },
+    render: none,
 };
+
+/// CPUs without a timer tick, `nohz_full=`.
+pub(super) static NOHZ_FULL: Entry = Entry {
+    path: "/sys/devices/system/cpu/nohz_full",
+    kind: Kind::File,
+    mode: 0o444,
+    class: Class::Constant,
+    summary: "an empty list, as isolated",
+    needs: &[&[Need::host(ITSELF, "/sys/devices/system/cpu/nohz_full")]],
+    history: None,
+    render: none,
+};
+
+/// An empty list. The host itself sees its own, which a kernel that was built
+/// without the feature does not have.
+fn none(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
+    let own = if view.is_host() { view.optional(ITSELF)? } else { None };
+    out.push_str(own.unwrap_or("\n"));
+    Ok(None)
+}
 
 fn shown(view: &View<'_>, host: &'static str, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     if view.is_host() {
@@ -106,7 +128,6 @@ mod tests {
     fn the_host_sees_its_own() {
         let inputs = vec![host("cpu-online", "0-3\n"), host(ITSELF, "0-127\n")];
         let mut snapshot = snapshot(inputs);
-        assert_eq!(crate::render(KERNEL_MAX.path, &snapshot).unwrap().text, "0-127\n");
         snapshot.is_host = true;
         for entry in [&POSSIBLE, &PRESENT, &OFFLINE] {
             assert_eq!(crate::render(entry.path, &snapshot).unwrap().text, "0-127\n");

@@ -9,7 +9,7 @@
 //! `Documentation/admin-guide/iostats.rst`.
 
 use crate::cgroup::io::{self, Activity, Device, Io};
-use crate::contract::{Class, Entry, Need};
+use crate::contract::{Class, Entry, Kind, Need};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -18,6 +18,7 @@ const HOST: &str = "diskstats";
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
     path: "/proc/diskstats",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Virtual,
     summary: "reads, writes and discards of the container, by disk; no times and no partitions",

@@ -9,7 +9,7 @@
 //! Sources: `fs/proc/loadavg.c`, `kernel/sched/loadavg.c`,
 //! `include/linux/sched/loadavg.h`.
 
-use crate::contract::{Class, Entry, History, Need};
+use crate::contract::{Class, Entry, History, Kind, Need};
 use crate::state::{Reader, Writer};
 use crate::units::Nanos;
 use crate::{Error, Text, View};
@@ -21,6 +21,7 @@ const TASKS: &str = "tasks";
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
     path: "/proc/loadavg",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Virtual,
     summary: "averages of the container's own running and blocked tasks",

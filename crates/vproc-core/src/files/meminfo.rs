@@ -9,7 +9,7 @@
 
 use crate::cgroup::hugetlb::{self, HugePages};
 use crate::cgroup::memory::{self, Memory, Stat, Swap};
-use crate::contract::{Class, Entry, Need};
+use crate::contract::{Class, Entry, Kind, Need};
 use crate::text::{digits, number};
 use crate::units::{Bytes, Kib};
 use crate::{Error, Text, View};
@@ -23,6 +23,7 @@ pub(super) const HOST_NEED: Need = Need::host(HOST, "/proc/meminfo");
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
     path: "/proc/meminfo",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Virtual,
     summary: "memory and swap: the lowest limit over the ancestors, and what the container uses",

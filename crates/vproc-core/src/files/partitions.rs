@@ -9,7 +9,7 @@
 //! header only where there is a device.
 
 use crate::cgroup::io::{self, Device, Io};
-use crate::contract::{Class, Entry, Need};
+use crate::contract::{Class, Entry, Kind, Need};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -18,6 +18,7 @@ const HOST: &str = "partitions";
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
     path: "/proc/partitions",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Filtered,
     summary: "size and name of the disks that the container has had I/O with",

@@ -11,7 +11,7 @@
 //! Source of the layout: `psi_show` in `kernel/sched/psi.c`.
 
 use crate::cgroup::own_text;
-use crate::contract::{Class, Entry, Need, Scope};
+use crate::contract::{Class, Entry, Kind, Need, Scope};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -27,6 +27,7 @@ macro_rules! entry {
         $(#[$doc])*
         pub(super) static $name: Entry = Entry {
             path: $path,
+            kind: Kind::File,
             // As in the kernel, where writing sets a trigger.
             mode: 0o666,
             class: Class::Virtual,

@@ -17,7 +17,7 @@
 use crate::cgroup::cpu::{self, CpuView};
 use crate::cgroup::cputime::{self, CpuTimes, Times};
 use crate::cgroup::own_text;
-use crate::contract::{Class, Entry, Need, Scope};
+use crate::contract::{Class, Entry, Kind, Need, Scope};
 use crate::process::{self, ClockOffset};
 use crate::text::number;
 use crate::{Error, Text, View};
@@ -31,6 +31,7 @@ const V1_PEAK: &str = "pids.peak.v1";
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
     path: "/proc/stat",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Virtual,
     summary: "CPU time that the container used, spread over the CPUs that it sees",

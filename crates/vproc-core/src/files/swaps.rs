@@ -11,7 +11,7 @@
 
 use super::meminfo::{self, Host};
 use crate::cgroup::memory::{self, Memory, Swap};
-use crate::contract::{Class, Entry, Need};
+use crate::contract::{Class, Entry, Kind, Need};
 use crate::units::Kib;
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
@@ -21,6 +21,7 @@ const HOST: &str = "swaps";
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
     path: "/proc/swaps",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Virtual,
     summary: "the container's swap as one area: the lowest limit over the ancestors, and its use",

@@ -11,7 +11,7 @@
 
 use crate::cgroup::cpu::{self, CpuView};
 use crate::cgroup::cputime::{self, CpuTimes};
-use crate::contract::{Class, Entry, Need};
+use crate::contract::{Class, Entry, Kind, Need};
 use crate::process;
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
@@ -21,6 +21,7 @@ const HOST: &str = "uptime";
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
     path: "/proc/uptime",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Virtual,
     summary: "the container's clock, and the idle time of its CPUs",

@@ -12,7 +12,7 @@ use super::meminfo::{self, Host, Origin};
 use crate::cgroup::events::{self, Events};
 use crate::cgroup::io::{self, Io};
 use crate::cgroup::memory::{self, Memory, Stat};
-use crate::contract::{Class, Entry, Environment, Need};
+use crate::contract::{Class, Entry, Environment, Kind, Need};
 use crate::text::number;
 use crate::units::{Bytes, Kib};
 use crate::{Error, Text, View};
@@ -23,6 +23,7 @@ const HOST: &str = "vmstat";
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
     path: "/proc/vmstat",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Virtual,
     summary: "the container's memory in pages, its faults, reclaim, I/O and out-of-memory kills",

@@ -2,7 +2,6 @@
 
 use super::{Datum, World, parse};
 use std::collections::BTreeMap;
-use vproc_core::files::ENTRIES;
 
 /// Lines of meminfo in kB that are not a part of the container's memory.
 const NOT_PARTS: [&str; 8] = [
@@ -17,16 +16,16 @@ const NOT_PARTS: [&str; 8] = [
 ];
 
 /// What was rendered, by path; what could not be rendered is left out.
-pub type Texts = BTreeMap<&'static str, String>;
+pub type Texts = BTreeMap<String, String>;
 
 /// Renders everything, and again to see that the same comes out.
 pub fn render_all(world: &World) -> Texts {
     let mut texts = Texts::new();
-    for entry in ENTRIES {
-        let rendered = world.render(entry.path);
-        assert_eq!(rendered, world.render(entry.path), "{} is not a function", entry.path);
+    for (path, _) in world.paths() {
+        let rendered = world.render(&path);
+        assert_eq!(rendered, world.render(&path), "{path} is not a function");
         if let Ok(rendered) = rendered {
-            texts.insert(entry.path, rendered.text);
+            texts.insert(path, rendered.text);
         }
     }
     texts
@@ -50,6 +49,7 @@ pub fn check(world: &World, texts: &Texts) {
         vmstat_agrees(world, texts, meminfo);
     }
     cpus_agree(texts);
+    siblings_exist(texts);
     disks_are_the_hosts(world, texts);
 }
 
@@ -173,10 +173,26 @@ fn cpus_agree(texts: &Texts) {
             counts.insert(list, parse::cpu_list(text).len());
         }
     }
+    let directories = texts.keys().filter(|path| path.ends_with("/topology/core_id")).count();
+    if directories > 0 {
+        counts.insert("directories", directories);
+    }
     let mut distinct: Vec<usize> = counts.values().copied().collect();
     distinct.dedup();
     assert!(distinct.len() <= 1, "CPUs: {counts:?}");
     assert!(!distinct.contains(&0), "no CPU at all: {counts:?}");
+}
+
+/// A CPU is among its siblings, and all of them are there.
+fn siblings_exist(texts: &Texts) {
+    let Some(online) = texts.get("/sys/devices/system/cpu/online") else { return };
+    let online = parse::cpu_list(online);
+    for (path, text) in texts.iter().filter(|(path, _)| path.ends_with("_list")) {
+        let number = parse::numbers(path).next().expect("a CPU's directory");
+        let siblings = parse::cpu_list(text);
+        assert!(siblings.contains(&number.parse().expect("a number")), "{path}: {text}");
+        assert!(siblings.iter().all(|cpu| online.contains(cpu)), "{path}: {text}");
+    }
 }
 
 /// Rows are the host's, of the same devices in both files.

@@ -1,7 +1,9 @@
 //! The text that a host's kernel prints.
 
-use super::{Datum, Files};
+use super::{CPUS, Datum, Files};
 use std::fmt::Write;
+use vproc_core::contract::Source;
+use vproc_core::files::ENTRIES;
 
 /// Which kernel lays out the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +83,8 @@ impl Machine {
             ("/proc/partitions", self.partitions()),
             ("/sys/devices/system/cpu/kernel_max", "8191\n".into()),
             ("/sys/devices/system/cpu/offline", "\n".into()),
+            ("/sys/devices/system/cpu/isolated", "\n".into()),
+            ("/sys/devices/system/cpu/nohz_full", "\n".into()),
         ]
         .map(|(path, text)| (path.to_owned(), Datum::from(text)))
         .into();
@@ -88,11 +92,45 @@ impl Machine {
             let path = format!("/sys/devices/system/cpu/{list}");
             files.insert(path, cpu_list(self.cpus).into());
         }
+        for cpu in 0..self.cpus {
+            self.cpu_directory(cpu, &mut files);
+        }
+        // Whatever else says of what kind the CPUs are.
+        for need in ENTRIES.iter().flat_map(|entry| entry.needs.iter().copied().flatten()) {
+            if let Source::Host(path) = need.source
+                && path.starts_with(CPUS)
+            {
+                let text = if path.contains("/smt/") { "0\n" } else { "Not affected\n" };
+                files.entry(path.to_owned()).or_insert_with(|| text.into());
+            }
+        }
         for resource in ["cpu", "memory", "io"] {
             let text = pressure(self.activity);
             files.insert(format!("/proc/pressure/{resource}"), text.into());
         }
         files
+    }
+
+    fn cpu_directory(&self, cpu: u32, files: &mut Files) {
+        // `%*pb` of fewer than 32 CPUs.
+        let width = (self.cpus as usize).div_ceil(4);
+        let mask = |bits: u32| format!("{bits:0width$x}\n");
+        let (own, all) = (1 << cpu, (1 << self.cpus) - 1);
+        let mut add = |name: &str, text: String| {
+            files.insert(format!("{CPUS}/cpu{cpu}/{name}"), text.into());
+        };
+        add("online", "1\n".into());
+        add("topology/physical_package_id", "0\n".into());
+        add("topology/die_id", "0\n".into());
+        add("topology/core_id", format!("{cpu}\n"));
+        for name in ["thread_siblings", "core_cpus"] {
+            add(&format!("topology/{name}"), mask(own));
+            add(&format!("topology/{name}_list"), format!("{cpu}\n"));
+        }
+        for name in ["core_siblings", "package_cpus", "die_cpus"] {
+            add(&format!("topology/{name}"), mask(all));
+            add(&format!("topology/{name}_list"), cpu_list(self.cpus));
+        }
     }
 
     fn meminfo(&self) -> String {

@@ -15,7 +15,11 @@ pub mod readers;
 
 use std::collections::BTreeMap;
 use vproc_core::contract::{CgroupVersion, Content, Process, Scope, Source, TaskCounts};
-use vproc_core::{Environment, Error, Input, Need, Rendered, Snapshot};
+use vproc_core::files::ENTRIES;
+use vproc_core::{Entry, Environment, Error, Input, Kind, Need, Rendered, Snapshot};
+
+/// The directory that lists CPUs.
+pub const CPUS: &str = "/sys/devices/system/cpu";
 
 /// What stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,8 +168,24 @@ impl World {
     /// Renders as a host does: asks for the needs, reads them, renders.
     pub fn render(&self, path: &str) -> Result<Rendered, Error> {
         let manifest = vproc_core::manifest(&self.environment())?;
-        let declared = manifest.iter().find(|declared| declared.entry.path == path);
+        let entry = vproc_core::files::find(path).ok_or(Error::UnsupportedPath)?;
+        let declared = manifest.iter().find(|declared| declared.entry.path == entry.path);
         vproc_core::render(path, &self.snapshot(&declared.ok_or(Error::UnsupportedPath)?.needs))
+    }
+
+    /// The paths of all files, with the numbers that the directory lists.
+    pub fn paths(&self) -> Vec<(String, &'static Entry)> {
+        let listing = self.render(CPUS).map(|rendered| rendered.text).unwrap_or_default();
+        let numbers = || listing.lines().map(|name| name.trim_start_matches("cpu"));
+        let mut paths = Vec::new();
+        for entry in ENTRIES {
+            if entry.is_pattern() {
+                paths.extend(numbers().map(|number| (entry.path.replace('*', number), *entry)));
+            } else if entry.kind == Kind::File {
+                paths.push((entry.path.to_owned(), *entry));
+            }
+        }
+        paths
     }
 
     /// The text of an entry that must render.

@@ -11,7 +11,7 @@ pub fn check(world: &World, texts: &Texts) -> usize {
     let mut read = 0;
     for (path, text) in texts {
         let Some(reads) = reader(path) else { continue };
-        let host_reads = match world.host.get(*path) {
+        let host_reads = match world.host.get(path) {
             Some(super::Datum::Text(host)) => reads(host),
             _ => true,
         };

@@ -12,7 +12,7 @@ const HOST: Kib = Kib(16 << 20);
 
 fn read(inputs: Vec<Input<'_>>) -> Result<(Memory, Swap), Error> {
     let (snapshot, knobs) = (snapshot(inputs), Knobs::default());
-    let view = View::new(&snapshot, &knobs);
+    let view = View::new(&snapshot, &knobs, 0);
     let memory = Memory::read(&view)?;
     let size = memory.total(HOST, 4096);
     Ok((memory, Swap::read(&view, &memory, size, Kib(4 << 20))?))

@@ -7,7 +7,7 @@
 
 use super::line::{Field, is_blank};
 use super::outside;
-use super::topology::{Survey, Topology};
+use super::topology::Survey;
 use crate::Text;
 use crate::cgroup::cpu::CpuView;
 
@@ -15,7 +15,8 @@ const PROCESSOR: &str = "processor";
 
 /// Prints what a container sees of the host's text.
 pub(super) fn print(text: &str, cpus: &CpuView, out: &mut Text) {
-    let (topology, trailer) = survey(text, cpus);
+    let (survey, trailer) = survey(text, cpus);
+    let topology = survey.count();
     let (mut at, mut next, mut is_kept) = (0, 0usize, None);
     for line in text.split_inclusive('\n') {
         if at < trailer
@@ -40,14 +41,15 @@ pub(super) fn print(text: &str, cpus: &CpuView, out: &mut Text) {
 
 /// Where CPUs sit, and where the trailer begins: behind the last CPU's
 /// paragraph and the empty lines that end it.
-fn survey(text: &str, cpus: &CpuView) -> (Topology, usize) {
+#[inline(never)] // called from several places
+pub(super) fn survey(text: &str, cpus: &CpuView) -> (Survey, usize) {
     let mut survey = Survey::default();
     let (mut at, mut trailer) = (0, 0);
     let (mut is_in_block, mut is_ended) = (false, false);
     for line in text.split_inclusive('\n') {
         at += line.len();
         if let Some((_, host)) = Field::number_after(line, PROCESSOR) {
-            survey.begin(cpus.shown(host).is_some());
+            survey.begin(cpus.shown(host));
             (is_in_block, is_ended) = (true, false);
         } else if is_blank(line) {
             is_ended = true;
@@ -61,5 +63,5 @@ fn survey(text: &str, cpus: &CpuView) -> (Topology, usize) {
             trailer = at;
         }
     }
-    (survey.count(), trailer)
+    (survey, trailer)
 }

@@ -21,20 +21,26 @@ mod outside;
 mod s390;
 mod topology;
 
+pub(super) use topology::Seat;
+
 use crate::cgroup::cpu::{self, CpuView};
-use crate::contract::{Class, Entry, Need};
+use crate::contract::{Class, Entry, Kind, Need};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
 const HOST: &str = "cpuinfo";
 
+/// The host's text, for others that ask for [`seats`].
+pub(super) const TEXT: Need = Need::host(HOST, "/proc/cpuinfo");
+
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
     path: "/proc/cpuinfo",
+    kind: Kind::File,
     mode: 0o444,
     class: Class::Filtered,
     summary: "the CPUs of the cpuset, clipped by the CPU quota and renumbered",
-    needs: &[&[Need::host(HOST, "/proc/cpuinfo")], cpu::NEEDS],
+    needs: &[&[TEXT], cpu::NEEDS],
     history: None,
     render,
 };
@@ -51,6 +57,35 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         false => blocks::print(text, &cpus, out),
     }
     Ok(None)
+}
+
+/// Where the visible CPUs sit, each of them once, as the text says that is
+/// shown. A CPU of which it says nothing is a core of its own.
+#[inline(never)] // called from several files
+pub(super) fn seats(view: &View<'_>, cpus: &CpuView) -> Result<Vec<Seat>, Error> {
+    let told = survey(view, cpus)?.seats();
+    let mut next = 0;
+    let seat = |shown: u32| {
+        // The kernel prints them in ascending order.
+        let is_it = |seat: &&Seat| seat.shown == shown;
+        let found = told.get(next).filter(is_it).or_else(|| told.iter().find(is_it));
+        next += usize::from(found.is_some());
+        found.copied().unwrap_or_else(|| Seat::untold(shown))
+    };
+    Ok(cpus.iter().map(|cpu| cpu.shown).map(seat).collect())
+}
+
+/// Whether two of the visible CPUs share a core.
+pub(super) fn has_threads(view: &View<'_>, cpus: &CpuView) -> Result<bool, Error> {
+    Ok(survey(view, cpus)?.count().has_threads())
+}
+
+fn survey(view: &View<'_>, cpus: &CpuView) -> Result<topology::Survey, Error> {
+    let text = view.optional(HOST)?.unwrap_or_default();
+    Ok(match s390::is_format_of(text) {
+        true => s390::survey(text, cpus).0,
+        false => blocks::survey(text, cpus).0,
+    })
 }
 
 #[cfg(test)]

@@ -31,7 +31,8 @@ const PARAGRAPH: &str = "cpu number";
 
 /// Prints what a container sees of the host's text.
 pub(super) fn print(text: &str, cpus: &CpuView, out: &mut Text) {
-    let (topology, listed) = survey(text, cpus);
+    let (survey, listed) = survey(text, cpus);
+    let topology = survey.count();
     let (mut next, mut is_kept, mut blank) = (0usize, true, "");
     for line in text.split_inclusive('\n') {
         if is_blank(line) {
@@ -103,16 +104,17 @@ fn print_anonymous(rest: &str, out: &mut Text) {
 }
 
 /// Where CPUs sit, and how many the list shows.
-fn survey(text: &str, cpus: &CpuView) -> (Topology, u32) {
+#[inline(never)] // called from several places
+pub(super) fn survey(text: &str, cpus: &CpuView) -> (Survey, u32) {
     let (mut survey, mut listed) = (Survey::default(), 0);
     for line in text.lines() {
         if let Some((host, _)) = entry(line) {
             listed += u32::from(cpus.shown(host).is_some());
         } else if let Some((_, host)) = Field::number_after(line, PARAGRAPH) {
-            survey.begin(cpus.shown(host).is_some());
+            survey.begin(cpus.shown(host));
         } else {
             survey.line(line);
         }
     }
-    (survey.count(), listed)
+    (survey, listed)
 }

@@ -1,4 +1,5 @@
-//! How many of a package's CPUs and cores a container sees.
+//! How many of a package's CPUs and cores a container sees, and which CPUs
+//! share one.
 //!
 //! x86, ia64 and s390 print in each CPU's paragraph of how many its package
 //! is made: `siblings` are CPUs (`topology_core_cpumask`), `cpu cores` cores
@@ -12,14 +13,62 @@ use alloc::vec::Vec;
 
 /// Drawer, book and package: s390 numbers packages within books, and books
 /// within drawers; others have packages alone.
-type Package = [u64; 3];
+pub(in crate::files) type Package = [u64; 3];
 
 /// Where a CPU sits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     package: Package,
     core: u64,
-    is_visible: bool,
+    /// The number that the container sees, if it sees the CPU.
+    shown: Option<u32>,
+}
+
+/// Where a CPU that the container sees sits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::files) struct Seat {
+    /// Its number in the container.
+    pub(in crate::files) shown: u32,
+    package: Package,
+    core: u64,
+}
+
+impl Seat {
+    /// That of a CPU of which nothing is told: a core of its own, of the same
+    /// package as others.
+    pub(in crate::files) fn untold(shown: u32) -> Self {
+        Seat { shown, package: [0; 3], core: NO_CORE + 1 + u64::from(shown) }
+    }
+
+    /// As `physical id` says.
+    pub(in crate::files) fn package_id(&self) -> u64 {
+        let [_, _, package] = self.package;
+        package
+    }
+
+    /// As `core id` says, else the CPU's own number: it is a core of its own.
+    pub(in crate::files) fn core_id(&self) -> u64 {
+        if self.core > NO_CORE { u64::from(self.shown) } else { self.core }
+    }
+
+    /// What all CPUs of its package have in common, and no other has.
+    pub(in crate::files) fn package(&self) -> Package {
+        self.package
+    }
+
+    /// The same of its core.
+    pub(in crate::files) fn core(&self) -> (Package, u64) {
+        (self.package, self.core)
+    }
+}
+
+/// Cores above this number are those of CPUs of which none is told. The
+/// kernel's are 32 bits wide.
+const NO_CORE: u64 = u64::MAX / 2;
+
+/// A core for a CPU alone.
+fn own_core(index: usize) -> u64 {
+    u64::MAX - index as u64
 }
 
 /// The places of all of the host's CPUs.
@@ -31,9 +80,9 @@ pub(super) struct Survey {
 impl Survey {
     /// A CPU's paragraph begins. Until its lines say otherwise it is a core
     /// of its own, of the same package as others.
-    pub(super) fn begin(&mut self, is_visible: bool) {
-        let own = u64::MAX - self.places.len() as u64;
-        self.places.push(Place { package: [0; 3], core: own, is_visible });
+    pub(super) fn begin(&mut self, shown: Option<u32>) {
+        let core = own_core(self.places.len());
+        self.places.push(Place { package: [0; 3], core, shown });
     }
 
     /// A line of the CPU's paragraph.
@@ -53,7 +102,15 @@ impl Survey {
             "drawer id" => drawer,
             _ => return,
         };
-        *level = number(field.value).unwrap_or(*level);
+        *level = number(field.value).filter(|level| *level <= NO_CORE).unwrap_or(*level);
+    }
+
+    /// Where each visible CPU sits, in the order of the text.
+    pub(super) fn seats(&self) -> Vec<Seat> {
+        let seat = |place: &Place| {
+            Some(Seat { shown: place.shown?, package: place.package, core: place.core })
+        };
+        self.places.iter().filter_map(seat).collect()
     }
 
     pub(super) fn count(mut self) -> Topology {
@@ -66,7 +123,7 @@ impl Survey {
                 packages.push(Shown { package: place.package, siblings: 0, cores: 0, hidden: 0 });
             }
             let Some(shown) = packages.last_mut() else { continue };
-            if !place.is_visible {
+            if place.shown.is_none() {
                 shown.hidden += 1;
                 continue;
             }
@@ -99,6 +156,11 @@ pub(super) struct Topology {
 }
 
 impl Topology {
+    /// Whether two visible CPUs share a core.
+    pub(super) fn has_threads(&self) -> bool {
+        self.packages.iter().any(|shown| shown.cores < shown.siblings)
+    }
+
     /// Prints a line of the paragraph at `index`.
     pub(super) fn print(&self, index: usize, line: &str, out: &mut Text) {
         match self.changed(index, line) {

@@ -36,6 +36,55 @@ fn several_files_and_directories_have_headers_as_in_head() {
 }
 
 #[test]
+fn files_with_numbers_are_those_that_the_process_has() {
+    let cpus = "/sys/devices/system/cpu";
+    let headers = |path: &str| {
+        let text = printed(&["render", "--from", FIXTURE, path]);
+        let headers =
+            text.lines().filter_map(|line| line.strip_prefix("==> ")?.strip_suffix(" <=="));
+        headers.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let online = printed(&["render", "--from", FIXTURE, &format!("{cpus}/cpu1/online")]);
+    assert_eq!(online, "1\n");
+    let ids = format!("{cpus}/cpu*/topology/core_id");
+    let expected = [0, 1].map(|cpu| format!("{cpus}/cpu{cpu}/topology/core_id"));
+    assert_eq!(headers(&ids), expected, "as `ls` prints it");
+    assert!(headers(&format!("{cpus}/cpu1")).iter().all(|path| path.contains("/cpu1/")));
+    assert_eq!(headers(&format!("{cpus}/cpu1/topology/")).len(), 13);
+    let all = headers(cpus);
+    assert!(expected.iter().all(|path| all.contains(path)), "{all:?}");
+    for name in ["cpu2", "cpu2/online", "cpu00/online", "cpu1/topology/cpu1", "cpu1/cache"] {
+        let failure = failed(&["render", "--from", FIXTURE, &format!("{cpus}/{name}")]);
+        assert_failure(failure, 5, &["does not serve /sys/devices/system/cpu/cpu"]);
+    }
+    // A narrower container has fewer.
+    let one = ["render", "--from", FIXTURE, "--set", "cpu-rounding=floor", cpus];
+    assert!(!printed(&one).contains("/cpu1/"));
+    let listed = printed(&["ls", &format!("{cpus}/cpu0/topology")]);
+    assert!(listed.contains(&format!("-r--r--r-- filtered  {ids}\n")), "{listed}");
+    let listed = printed(&["ls", cpus]);
+    assert!(listed.contains(&format!("dr-xr-xr-x virtual   {cpus}\n")), "{listed}");
+    // What is missing on the host is missing in the container, unless it is
+    // asked for by its name.
+    let vulnerabilities = headers(&format!("{cpus}/vulnerabilities"));
+    assert!(vulnerabilities.contains(&format!("{cpus}/vulnerabilities/meltdown")));
+    let capture = std::fs::read_to_string(FIXTURE).unwrap();
+    let mut capture = Capture::from_json(&capture).unwrap();
+    for record in &mut capture.readings.records {
+        if record.source.to_string().ends_with("/meltdown") {
+            record.found[0].content = vproc_snapshot::Content::Absent(2);
+        }
+    }
+    let directory = temporary();
+    let file = path(&directory, "older.json");
+    std::fs::write(&file, capture.to_json().unwrap()).unwrap();
+    let below = printed(&["render", "--from", &file, &format!("{cpus}/vulnerabilities")]);
+    assert!(!below.contains("meltdown") && below.contains("/mds <=="), "{below}");
+    let failure = failed(&["render", "--from", &file, &format!("{cpus}/vulnerabilities/meltdown")]);
+    assert_failure(failure, 7, &["it needs host:", "No such file"]);
+}
+
+#[test]
 fn json_is_for_scripts() {
     let json = printed(&["render", "--json", "--from", FIXTURE, "/proc/swaps", "/proc/loadavg"]);
     let files: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -4,7 +4,7 @@ use crate::failure::{EXIT_CODES, Exit, Failure};
 use crate::{output, policy, subject};
 use std::path::PathBuf;
 use vproc_linux::Host;
-use vproc_snapshot::{Capture, Manifest, Origin};
+use vproc_snapshot::{Capture, Origin};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let entries = loaded.entries(&arguments.paths)?;
     let subject = arguments.subject.resolve(&host)?;
     let readings =
-        host.read(&subject, environment, &Manifest::sources(entries)).map_err(|error| {
+        host.read(&subject, environment, &loaded.sources(&entries)).map_err(|error| {
             Failure::from(error).during(format_args!("cannot capture process {pid}"))
         })?;
     let origin = Origin {

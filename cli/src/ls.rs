@@ -5,7 +5,7 @@ use crate::{output, policy, render, subject};
 use serde::Serialize;
 use std::fmt::Write;
 use vproc_linux::Host;
-use vproc_snapshot::{Entry, Kind, Knob, Manifest, Readings};
+use vproc_snapshot::{Entry, Kind, Knob, Readings};
 
 /// List the files that the policy serves, where their numbers come from, and
 /// what they are rendered from
@@ -50,15 +50,15 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let readings = match arguments.subject.pid {
         Some(_) => {
             let subject = arguments.subject.resolve(&host)?;
-            Some(host.read(&subject, environment, &Manifest::sources(entries.iter().copied()))?)
+            Some(host.read(&subject, environment, &loaded.sources(&entries))?)
         }
         None => None,
     };
     let size = |entry: &Entry| {
-        readings
-            .as_ref()
-            .and_then(|readings| render::text(&loaded, entry, readings).ok())
-            .map(|text| text.len())
+        // One that stands for several files has no size.
+        let readings = readings.as_ref().filter(|_| !entry.is_pattern())?;
+        let text = render::text(&loaded, &entry.path, entry, readings).ok()?;
+        (entry.kind != Kind::Directory).then_some(text.len())
     };
     let listed: Vec<Listed<'_>> =
         entries.into_iter().map(|entry| Listed { entry, size: size(entry) }).collect();

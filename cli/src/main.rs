@@ -7,6 +7,7 @@ mod capture;
 mod control;
 mod doctor;
 mod failure;
+mod files;
 mod log;
 mod ls;
 mod mount;

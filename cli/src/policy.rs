@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use vproc_linux::check_sources;
 use vproc_runtime::{Cache, Engine, Options, Policy};
-use vproc_snapshot::{Entry, Environment, Manifest, PolicyIdentity, Setting};
+use vproc_snapshot::pattern::stands_for;
+use vproc_snapshot::{Entry, Environment, Kind, Manifest, PolicyIdentity, Setting, Source};
 
 #[derive(clap::Args)]
 pub(crate) struct Choice {
@@ -118,16 +119,31 @@ impl Loaded {
         Ok(entries)
     }
 
+    /// What these entries are rendered from, with what says which numbers
+    /// there are.
+    pub(crate) fn sources(&self, entries: &[&Entry]) -> Vec<Source> {
+        let listings = self.manifest.entries.iter().filter(|listing| {
+            entries.iter().any(|entry| entry.is_pattern() && entry.path.starts_with(&listing.path))
+                && listing.kind == Kind::Directory
+        });
+        Manifest::sources(entries.iter().copied().chain(listings))
+    }
+
     /// The entry at a path, or those below a directory, in the manifest's
     /// order.
-    fn expand(&self, path: &str) -> Result<Vec<&Entry>, Failure> {
+    pub(crate) fn expand(&self, path: &str) -> Result<Vec<&Entry>, Failure> {
         let trimmed = path.trim_end_matches('/');
-        let below = |entry: &&Entry| {
-            entry.path.strip_prefix(trimmed).is_some_and(|rest| rest.starts_with('/'))
-        };
-        if let Some(entry) = self.manifest.entry(trimmed) {
+        if let Some(entry) = self.manifest.entry(trimmed)
+            && entry.kind != Kind::Directory
+        {
             return Ok(vec![entry]);
         }
+        let below = |entry: &&Entry| {
+            let mut components = entry.path.split('/');
+            trimmed.split('/').all(|name| {
+                components.next().is_some_and(|own| own == name || stands_for(own, name))
+            })
+        };
         let entries: Vec<&Entry> = self.manifest.entries.iter().filter(below).collect();
         if path.starts_with('/') && !entries.is_empty() {
             return Ok(entries);
@@ -136,8 +152,13 @@ impl Loaded {
             Some(similar) => format!("did you mean {similar}?"),
             None => "`vprocctl ls` lists what it serves".to_owned(),
         };
+        Err(self.not_served(path, &remedy))
+    }
+
+    /// The failure for a path without an entry.
+    pub(crate) fn not_served(&self, path: &str, remedy: &str) -> Failure {
         let message = format!("{} does not serve {path}; {remedy}", self.name);
-        Err(Failure::new(Exit::UnsupportedPath, message))
+        Failure::new(Exit::UnsupportedPath, message)
     }
 
     /// A served path that ends like the one that was given.

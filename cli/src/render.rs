@@ -1,6 +1,7 @@
 //! `vprocctl render`: prints what a process should see.
 
 use crate::failure::{EXIT_CODES, Exit, Failure, words};
+use crate::files::{File, files};
 use crate::policy::Loaded;
 use crate::{output, policy, subject};
 use serde::Serialize;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vproc_linux::Host;
 use vproc_runtime::{Error, Refusal};
-use vproc_snapshot::{Capture, Content, Entry, Manifest, Readings, Source};
+use vproc_snapshot::{Capture, Content, Entry, Readings, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,9 +45,9 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct File<'a> {
-    path: &'a str,
-    text: &'a str,
+struct Printed {
+    path: String,
+    text: String,
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -54,21 +55,25 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Some(capture) => replay(&arguments, capture)?,
         None => live(&arguments)?,
     };
-    let entries = loaded.entries(&arguments.paths)?;
+    let files = files(&loaded, &arguments.paths, &readings)?;
     if arguments.json {
-        print_json(&loaded, &entries, &readings)?;
+        print_json(&loaded, files, &readings)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let headers = entries.len() > 1 || arguments.paths.len() > 1;
+    let headers = files.len() > 1 || arguments.paths.len() > 1;
     let mut code = None;
     let mut printed = false;
-    for entry in entries {
-        match text(&loaded, entry, &readings) {
-            Ok(body) => {
-                let mut page = Vec::with_capacity(body.len() + entry.path.len() + 16);
+    for file in files {
+        let body = file.and_then(|file| {
+            let body = text(&loaded, &file.path, file.entry, &readings)?;
+            Ok((file.path, body))
+        });
+        match body {
+            Ok((path, body)) => {
+                let mut page = Vec::with_capacity(body.len() + path.len() + 16);
                 if headers {
                     let blank = if printed { "\n" } else { "" };
-                    page.extend_from_slice(format!("{blank}==> {} <==\n", entry.path).as_bytes());
+                    page.extend_from_slice(format!("{blank}==> {path} <==\n").as_bytes());
                 }
                 page.extend_from_slice(&body);
                 output::write(&page)?;
@@ -85,15 +90,18 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     Ok(code.unwrap_or(ExitCode::SUCCESS))
 }
 
-fn print_json(loaded: &Loaded, entries: &[&Entry], readings: &Readings) -> Result<(), Failure> {
-    let texts: Vec<Vec<u8>> = entries
-        .iter()
-        .map(|entry| text(loaded, entry, readings))
-        .collect::<Result<_, Failure>>()?;
-    let texts: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
-    let files: Vec<File<'_>> =
-        entries.iter().zip(&texts).map(|(entry, text)| File { path: &entry.path, text }).collect();
-    output::write_json(&files)
+fn print_json(
+    loaded: &Loaded,
+    files: Vec<Result<File<'_>, Failure>>,
+    readings: &Readings,
+) -> Result<(), Failure> {
+    let mut printed = Vec::with_capacity(files.len());
+    for file in files {
+        let File { path, entry } = file?;
+        let text = text(loaded, &path, entry, readings)?;
+        printed.push(Printed { path, text: String::from_utf8_lossy(&text).into_owned() });
+    }
+    output::write_json(&printed)
 }
 
 fn live(arguments: &Arguments) -> Result<(Loaded, Readings), Failure> {
@@ -104,7 +112,7 @@ fn live(arguments: &Arguments) -> Result<(Loaded, Readings), Failure> {
     let host = Host::open()?;
     let environment = host.environment(arguments.policy.settings.clone());
     let loaded = arguments.policy.load(&environment)?;
-    let sources = Manifest::sources(loaded.entries(&arguments.paths)?);
+    let sources = loaded.sources(&loaded.entries(&arguments.paths)?);
     let subject = arguments.subject.resolve(&host)?;
     let readings = host.read(&subject, environment, &sources).map_err(|error| {
         Failure::from(error).during(format_args!("cannot render for process {pid}"))
@@ -133,9 +141,10 @@ fn read_capture(path: &Path) -> Result<Capture, Failure> {
     })
 }
 
-/// The bytes of one entry.
+/// The bytes of one file, or of the directory that lists some.
 pub(crate) fn text(
     loaded: &Loaded,
+    path: &str,
     entry: &Entry,
     readings: &Readings,
 ) -> Result<Vec<u8>, Failure> {
@@ -143,10 +152,12 @@ pub(crate) fn text(
         let remedy = "capture it again with this path, policy and settings";
         Failure::new(Exit::InputOutput, format!("{missing}; {remedy}"))
     })?;
-    match loaded.policy.render(&entry.path, &snapshot) {
+    match loaded.policy.render(path, &snapshot) {
         Ok(rendered) => Ok(rendered.body),
-        Err(Error::Refused(Refusal::MissingInput(key))) => Err(missing(entry, &key, readings)),
-        Err(error) => Err(loaded.failure(&entry.path, &error)),
+        Err(Error::Refused(Refusal::MissingInput(key))) => {
+            Err(missing(path, entry, &key, readings))
+        }
+        Err(error) => Err(loaded.failure(path, &error)),
     }
 }
 
@@ -155,7 +166,7 @@ const ESTALE: i32 = 116;
 
 /// The failure for an input without which a policy can say nothing: what it
 /// is, and why it could not be read.
-fn missing(entry: &Entry, key: &str, readings: &Readings) -> Failure {
+fn missing(path: &str, entry: &Entry, key: &str, readings: &Readings) -> Failure {
     let source = entry.needs.iter().find(|need| need.key == key).map(|need| &need.source);
     let found = readings.records.iter().filter(|record| Some(&record.source) == source);
     let errno = found.flat_map(|record| &record.found).find_map(|reading| match reading.content {
@@ -179,6 +190,6 @@ fn missing(entry: &Entry, key: &str, readings: &Readings) -> Failure {
         _ => "`vprocctl doctor` tells what this machine lacks".to_owned(),
     };
     let source = source.map_or_else(|| key.to_owned(), Source::to_string);
-    let message = format!("cannot render {}: it needs {source}: {reason}; {remedy}", entry.path);
+    let message = format!("cannot render {path}: it needs {source}: {reason}; {remedy}");
     Failure::new(Exit::Host, message)
 }

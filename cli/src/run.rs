@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use vproc_linux::sandbox::{Cpus, Error, Limits, Sandbox, Size, Spec};
 use vproc_linux::{Host, Identity};
-use vproc_snapshot::{Class, Manifest, Readings};
+use vproc_snapshot::{Class, Kind, Manifest, Readings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -112,12 +112,16 @@ const LIVE: &str = "/proc/uptime";
 /// the settings deny is shown empty: a bind mount has no other way to keep the
 /// host's away.
 fn files(loaded: &Loaded, readings: &Readings) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let entries = loaded.manifest.entries.iter().filter(|entry| entry.path != LIVE);
+    let entries = loaded.manifest.entries.iter().filter(|entry| {
+        // A directory of the kernel's cannot be replaced name by name.
+        let is_single = entry.kind != Kind::Directory && !entry.is_pattern();
+        is_single && entry.path != LIVE && !readings.lacks(entry)
+    });
     entries
         .map(|entry| {
             let text = match entry.class {
                 Class::Denied => Vec::new(),
-                _ => render::text(loaded, entry, readings)?,
+                _ => render::text(loaded, &entry.path, entry, readings)?,
             };
             Ok((entry.path.clone(), text))
         })

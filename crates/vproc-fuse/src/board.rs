@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use vproc_linux::{Host, Membership, Subject, check_sources};
 use vproc_runtime::{Cache, Engine, Error, Policy, Refusal};
-use vproc_snapshot::{Entry, Environment, Manifest, Setting};
+use vproc_snapshot::pattern::path_stands_for;
+use vproc_snapshot::{Class, Entry, Environment, Kind, Manifest, Setting};
 
 /// After how many failures in a row a policy is put aside.
 const PATIENCE: u32 = 5;
@@ -26,15 +27,24 @@ pub(crate) struct Generation {
     pub(crate) manifest: Manifest,
     pub(crate) environment: Environment,
     places: HashMap<String, usize>,
+    /// Places of entries that stand for several files.
+    patterns: Vec<usize>,
     failures: AtomicU64,
     in_a_row: AtomicU32,
     aside: AtomicBool,
 }
 
 impl Generation {
-    /// The entry at a path.
+    /// The entry at a path, or the one that stands for it.
     pub(crate) fn entry(&self, path: &str) -> Option<&Entry> {
-        self.manifest.entries.get(*self.places.get(path)?)
+        let entries = &self.manifest.entries;
+        let numbered = || {
+            let stands_for = |place: &usize| {
+                entries.get(*place).is_some_and(|entry| path_stands_for(&entry.path, path))
+            };
+            self.patterns.iter().copied().find(stands_for)
+        };
+        entries.get(self.places.get(path).copied().or_else(numbered)?)
     }
 
     /// Whether it failed too often.
@@ -307,6 +317,7 @@ impl Board {
         let manifest = policy.declare(&environment).map_err(refused)?;
         check_sources(&Manifest::sources(&manifest.entries))
             .map_err(|error| Rejected::Sources { path: path(), error })?;
+        let manifest = without_missing(&self.host, &environment, manifest);
         let number = self.loaded.fetch_add(1, Ordering::Relaxed);
         let generation = generation(number, Some(path()), policy, manifest, environment);
         self.try_out(&generation).map_err(|(entry, error)| Rejected::Trial {
@@ -334,13 +345,18 @@ impl Board {
         let sources = Manifest::sources(&generation.manifest.entries);
         let read = self.host.read(&subject, generation.environment.clone(), &sources);
         let Ok(readings) = read else { return Ok(()) };
-        for entry in &generation.manifest.entries {
+        let has_text = |entry: &&Entry| {
+            entry.kind != Kind::Directory || generation.manifest.has_numbers_in(&entry.path)
+        };
+        for entry in generation.manifest.entries.iter().filter(has_text) {
             let Ok(snapshot) = readings.snapshot(entry, None) else { continue };
-            match generation.policy.render(&entry.path, &snapshot) {
+            // Where a number is meant, 0 is as good as any, and may not exist.
+            match generation.policy.render(&entry.path.replace('*', "0"), &snapshot) {
                 Ok(_)
                 | Err(Error::Refused(
                     Refusal::Denied | Refusal::MissingInput(_) | Refusal::MalformedInput { .. },
                 )) => {}
+                Err(Error::Refused(Refusal::UnsupportedPath)) if entry.is_pattern() => {}
                 Err(error) => return Err((entry.path.clone(), error)),
             }
         }
@@ -362,7 +378,24 @@ fn embedded(engine: &Engine, host: &Host, settings: &[Setting]) -> Result<Genera
         }
         Err(error) => return Err(refused(error)),
     };
+    let manifest = without_missing(host, &environment, manifest);
     Ok(generation(0, None, policy, manifest, environment))
+}
+
+/// Leaves out entries that pass on what this host does not have. It will not
+/// get it either: such files say what the kernel and the machine are.
+fn without_missing(host: &Host, environment: &Environment, mut manifest: Manifest) -> Manifest {
+    let me = vproc_linux::HostPid::current();
+    let passed = manifest.entries.iter().filter(|entry| entry.class == Class::Passed);
+    let sources = Manifest::sources(passed);
+    let read = host
+        .subject(me, vproc_linux::Identity::Reader)
+        .and_then(|subject| host.read(&subject, environment.clone(), &sources));
+    match read {
+        Ok(readings) => manifest.entries.retain(|entry| !readings.lacks(entry)),
+        Err(error) => tracing::warn!(%error, "cannot tell which files this host lacks"),
+    }
+    manifest
 }
 
 fn generation(
@@ -373,7 +406,9 @@ fn generation(
     environment: Environment,
 ) -> Generation {
     let entries = manifest.entries.iter().enumerate();
-    let places = entries.map(|(place, entry)| (entry.path.clone(), place)).collect();
+    let places = entries.clone().map(|(place, entry)| (entry.path.clone(), place)).collect();
+    let patterns =
+        entries.filter(|(_, entry)| entry.is_pattern()).map(|(place, _)| place).collect();
     Generation {
         number,
         file,
@@ -381,6 +416,7 @@ fn generation(
         manifest,
         environment,
         places,
+        patterns,
         failures: AtomicU64::new(0),
         in_a_row: AtomicU32::new(0),
         aside: AtomicBool::new(false),

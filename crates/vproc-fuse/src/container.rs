@@ -86,12 +86,14 @@ impl Container {
     }
 }
 
-/// One file of a container.
+/// One file of a container, or those that an entry with a `*` stands for: they
+/// are rendered from the same inputs, and a machine may have hundreds of CPUs.
 #[derive(Default)]
 struct File {
     ready: Option<Ready>,
     histories: Vec<History>,
-    text: Option<(Instant, Body)>,
+    /// The last text, when it was rendered, and of which path.
+    text: Option<(Instant, PathId, Body)>,
     /// Whether it is rendered regularly.
     is_sampled: bool,
 }
@@ -103,8 +105,9 @@ struct Ready {
     feed: Feed,
 }
 
-/// The state of an entry in one format.
+/// The state of a file in one format.
 struct History {
+    path: String,
     format: String,
     state: Option<Vec<u8>>,
     record: Record,
@@ -196,6 +199,12 @@ impl Containers {
         }
     }
 
+    /// The path as declared: one with a `*` in place of the numbers.
+    pub(crate) fn declared(&self, path: &str) -> String {
+        let current = self.board.current();
+        current.tree.find(path).map_or(path, |found| found.declared).to_owned()
+    }
+
     /// The text of a file, as the container should see it now.
     pub(crate) fn render(
         &self,
@@ -205,9 +214,12 @@ impl Containers {
         metrics: &FileMetrics,
     ) -> Result<Body, Errno> {
         container.used.store(self.now(), Ordering::Relaxed);
-        let file = container.file(id);
+        let declared = self.declared(path);
+        let shared = if declared == path { Ok(id) } else { self.paths.intern(&declared) };
+        let file = container.file(shared.map_err(|_| Errno::NOSPC)?);
         let mut file = lock(&file);
-        if let Some((at, text)) = &file.text
+        if let Some((at, of, text)) = &file.text
+            && *of == id
             && at.elapsed() < self.freshness
         {
             return Ok(Arc::clone(text));
@@ -235,7 +247,7 @@ impl Containers {
         match result {
             Ok(text) => {
                 if !self.freshness.is_zero() {
-                    file.text = Some((Instant::now(), Arc::clone(&text)));
+                    file.text = Some((Instant::now(), id, Arc::clone(&text)));
                 }
                 Ok(text)
             }
@@ -405,12 +417,14 @@ fn history_of<'f>(
     path: &str,
     format: &str,
 ) -> &'f mut History {
-    let place = histories.iter().position(|history| history.format == format);
+    let is_it = |history: &History| history.path == path && history.format == format;
+    let place = histories.iter().position(is_it);
     let place = place.unwrap_or_else(|| {
         let name = format!("{path}@{format}");
         let mut record = directory.history(container.key(), &name);
         let state = record.load();
-        histories.push(History { format: format.to_owned(), state, record });
+        let (path, format) = (path.to_owned(), format.to_owned());
+        histories.push(History { path, format, state, record });
         histories.len() - 1
     });
     #[allow(clippy::indexing_slicing)] // found or pushed above

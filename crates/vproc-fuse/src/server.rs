@@ -17,6 +17,7 @@ use crate::status::Facts;
 use crate::tree::{Item, Tree, join};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ use vproc_fusedev::{
 };
 use vproc_linux::{HostPid, Identity};
 use vproc_snapshot::Kind;
+use vproc_snapshot::pattern::{is_pattern, listed, numbered, stands_for};
 
 /// For how long the kernel may remember names and attributes that do not
 /// change. Where a policy is replaced, it is told to forget.
@@ -99,13 +101,13 @@ impl Server {
                 Ok(())
             }
             Operation::GetAttr { .. } => {
-                let (attributes, valid) = self.attributes(self.node(request.node)?)?;
+                let (attributes, valid) = self.attributes(self.node(request.node)?, caller)?;
                 self.send(self.connection.reply(unique).attributes(&attributes, valid));
                 Ok(())
             }
             // Only what `open(O_TRUNC)` asks for, as a shell's `>` does.
             Operation::SetAttr(SetAttributes { size: Some(0), .. }) => {
-                let (attributes, _) = self.attributes(self.node(request.node)?)?;
+                let (attributes, _) = self.attributes(self.node(request.node)?, caller)?;
                 self.send(self.connection.reply(unique).attributes(&attributes, VOLATILE));
                 Ok(())
             }
@@ -249,12 +251,13 @@ impl Server {
             }
             _ => {
                 let path = join(&directory, name);
-                self.item(parent.view, &path).ok_or(Errno::NOENT)?;
+                // Only what exists gets a number, of which there is an end.
+                self.item(parent.view, &path, caller)?;
                 let id = self.paths.intern(&path).map_err(|_| Errno::NOSPC)?;
                 Node::new(parent.view, id)
             }
         };
-        let (attributes, valid) = self.attributes(node)?;
+        let (attributes, valid) = self.attributes(node, caller)?;
         Ok(Entry {
             node: node.id(),
             generation: 0,
@@ -264,22 +267,48 @@ impl Server {
         })
     }
 
-    /// What is at a path, in a view.
-    fn item(&self, view: View, path: &str) -> Option<Item> {
+    /// What is at a path, in a view, and whether that depends on who looks.
+    fn item(&self, view: View, path: &str, caller: Caller) -> Result<(Item, bool), Errno> {
         let special = (view == View::Reader).then(|| crate::directory::special(path)).flatten();
-        let served = self.containers.board.current().tree.get(path).cloned();
-        match (special, served) {
-            (Some(Item::Directory(ours)), Some(Item::Directory(mut names))) => {
-                names.extend(ours);
-                Some(Item::Directory(names))
+        let current = self.containers.board.current();
+        let Some(found) = current.tree.find(path) else {
+            return special.map(|item| (item, false)).ok_or(Errno::NOENT);
+        };
+        let numbered = numbered(found.declared, path);
+        if !numbered.is_empty() {
+            let container = self.container(Node::new(view, PathId::ROOT), caller)?;
+            for (directory, name) in &numbered {
+                let text = self.listing(&container, directory)?;
+                if !listed(&text).any(|listed| listed == *name) {
+                    return Err(Errno::NOENT);
+                }
             }
-            (special, served) => special.or(served),
+        }
+        let item = match (special, found.item.clone()) {
+            (Some(Item::Directory(ours)), Item::Directory(mut names)) => {
+                names.extend(ours);
+                Item::Directory(names)
+            }
+            (special, served) => special.unwrap_or(served),
+        };
+        Ok((item, !numbered.is_empty()))
+    }
+
+    /// The numbered names that a directory has for a container.
+    fn listing(&self, container: &Container, directory: &str) -> Result<Body, Errno> {
+        let id = self.paths.intern(directory).map_err(|_| Errno::NOSPC)?;
+        let metrics = self.containers.metrics.file(&self.containers.declared(directory));
+        match self.containers.render(container, id, directory, &metrics) {
+            // The container's policy is another one than that which has it.
+            Err(Errno::NOENT) => Ok(Body::from(&b""[..])),
+            result => result,
         }
     }
 
-    fn attributes(&self, node: Node) -> Result<(Attributes, Duration), Errno> {
+    fn attributes(&self, node: Node, caller: Caller) -> Result<(Attributes, Duration), Errno> {
         let path = self.path(node)?;
-        let (kind, mode, nlink) = match self.item(node.view, &path).ok_or(Errno::NOENT)? {
+        let (item, depends_on_reader) = self.item(node.view, &path, caller)?;
+        let (kind, mode, nlink) = match item {
             Item::Directory(_) if self.is_private(node, &path) => (FileType::Directory, 0o500, 2),
             Item::Directory(_) => (FileType::Directory, 0o555, 2),
             Item::Entry { kind: Kind::Symlink, mode } => (FileType::Symlink, mode, 1),
@@ -299,7 +328,9 @@ impl Server {
             modified: self.since,
             changed: self.since,
         };
-        let valid = if node.view == View::Reader { STATIC } else { VOLATILE };
+        // What one container looked up, others find in the kernel's cache.
+        let is_static = node.view == View::Reader && !depends_on_reader;
+        let valid = if is_static { STATIC } else { VOLATILE };
         Ok((attributes, valid))
     }
 
@@ -330,19 +361,33 @@ impl Server {
             }
             _ => {}
         }
-        let Some(Item::Directory(names)) = self.item(node.view, &path) else {
+        let (Item::Directory(names), _) = self.item(node.view, &path, caller)? else {
             return Err(Errno::NOTDIR);
         };
-        let mut list = Vec::with_capacity(names.len());
-        for name in names {
+        let (patterns, fixed): (Vec<_>, Vec<_>) = names.into_iter().partition(|n| is_pattern(n));
+        let mut list = Vec::with_capacity(fixed.len());
+        let mut add = |name: String| {
             let path = join(&path, &name);
-            let kind = match self.item(node.view, &path) {
+            let current = self.containers.board.current();
+            let item = current.tree.find(&path).map(|found| found.item.clone());
+            let kind = match item.or_else(|| crate::directory::special(&path)) {
                 Some(Item::Directory(_)) => FileType::Directory,
                 Some(Item::Entry { kind: Kind::Symlink, .. }) => FileType::Symlink,
                 _ => FileType::RegularFile,
             };
             let id = self.paths.intern(&path).map_err(|_| Errno::NOSPC)?;
             list.push((Node::new(node.view, id).id(), kind, name));
+            Ok(())
+        };
+        // Those that may come and go are last, so that the places of others
+        // do not change while somebody lists them.
+        fixed.into_iter().try_for_each(&mut add)?;
+        if !patterns.is_empty() {
+            let text = self.listing(&*self.container(node, caller)?, &path)?;
+            let is_declared = |name: &&str| patterns.iter().any(|own| stands_for(own, name));
+            let mut seen = HashSet::new();
+            let names = listed(&text).filter(is_declared).filter(|name| seen.insert(*name));
+            names.map(str::to_owned).try_for_each(&mut add)?;
         }
         Ok(list)
     }
@@ -385,8 +430,8 @@ impl Server {
     pub(crate) fn forget_names(&self, before: &Tree, after: &Tree) {
         let changed = before
             .paths()
-            .filter(|path| after.get(path).is_none())
-            .chain(after.paths().filter(|path| before.get(path).is_none()));
+            .filter(|path| !after.has(path))
+            .chain(after.paths().filter(|path| !before.has(path)));
         for path in changed {
             let Some((parent, name)) = path.rsplit_once('/') else { continue };
             let parent = if parent.is_empty() { "/" } else { parent };
@@ -401,7 +446,7 @@ impl Server {
 
     fn open(&self, node: Node, caller: Caller, flags: u32) -> Result<u64, Errno> {
         let path = self.path(node)?;
-        let Some(Item::Entry { mode, .. }) = self.item(node.view, &path) else {
+        let (Item::Entry { mode, .. }, _) = self.item(node.view, &path, caller)? else {
             return Err(Errno::NOENT);
         };
         let writes = flags & OFlags::RWMODE.bits() != OFlags::RDONLY.bits();
@@ -478,7 +523,7 @@ impl Server {
             return Ok(text.into_bytes().into());
         };
         let path = self.path(handle.node)?;
-        let metrics = self.containers.metrics.file(&path);
+        let metrics = self.containers.metrics.file(&self.containers.declared(&path));
         let started = Instant::now();
         let mut result = self.containers.render(container, handle.node.path, &path, &metrics);
         // The process that stood for a container of several may have ended.
@@ -501,7 +546,7 @@ impl Server {
     fn body(&self, node: Node, caller: Caller) -> Result<Body, Errno> {
         let path = self.path(node)?;
         let container = self.container(node, caller)?;
-        let metrics = self.containers.metrics.file(&path);
+        let metrics = self.containers.metrics.file(&self.containers.declared(&path));
         self.containers.render(&container, node.path, &path, &metrics)
     }
 

@@ -1,9 +1,11 @@
 //! The directories and files that policies serve.
 
 use std::collections::{BTreeSet, HashMap};
+use vproc_snapshot::pattern::{is_pattern, path_stands_for};
 use vproc_snapshot::{Kind, Manifest};
 
-/// What is at a path.
+/// What is at a path. Names and paths are as declared: a `*` in them stands
+/// for the numbers that a container's own text lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
     /// A directory, with the names in it.
@@ -19,25 +21,39 @@ pub(crate) enum Item {
 
 /// Everything that some policy serves, by its path.
 #[derive(Debug, Default)]
-pub(crate) struct Tree(HashMap<String, Item>);
+pub(crate) struct Tree {
+    items: HashMap<String, Item>,
+    /// The paths with a `*`, in order.
+    patterns: Vec<String>,
+}
+
+/// What stands for a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found<'t> {
+    pub(crate) item: &'t Item,
+    /// Its path as declared.
+    pub(crate) declared: &'t str,
+}
 
 impl Tree {
     /// All entries of some manifests. Where several declare a path, the first
     /// one's mode counts.
     pub(crate) fn new<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> Self {
         let mut tree = Tree::default();
-        tree.0.insert("/".to_owned(), Item::Directory(BTreeSet::new()));
+        tree.items.insert("/".to_owned(), Item::Directory(BTreeSet::new()));
         for entry in manifests.into_iter().flat_map(|manifest| &manifest.entries) {
             if entry.kind == Kind::Directory {
-                tree.0
+                tree.items
                     .entry(entry.path.clone())
                     .or_insert_with(|| Item::Directory(BTreeSet::new()));
-            } else if !tree.0.contains_key(&entry.path) {
+            } else if !tree.items.contains_key(&entry.path) {
                 let item = Item::Entry { kind: entry.kind, mode: entry.mode };
-                tree.0.insert(entry.path.clone(), item);
+                tree.items.insert(entry.path.clone(), item);
             }
             tree.add_to_parents(&entry.path);
         }
+        tree.patterns = tree.items.keys().filter(|path| is_pattern(path)).cloned().collect();
+        tree.patterns.sort_unstable();
         tree
     }
 
@@ -45,8 +61,10 @@ impl Tree {
         let mut child = path;
         while let Some((parent, name)) = child.rsplit_once('/') {
             let parent = if parent.is_empty() { "/" } else { parent };
-            let item =
-                self.0.entry(parent.to_owned()).or_insert_with(|| Item::Directory(BTreeSet::new()));
+            let item = self
+                .items
+                .entry(parent.to_owned())
+                .or_insert_with(|| Item::Directory(BTreeSet::new()));
             // A file that another policy has a directory for stays a file.
             let Item::Directory(names) = item else { return };
             if !names.insert(name.to_owned()) || parent == "/" {
@@ -56,14 +74,28 @@ impl Tree {
         }
     }
 
-    /// What is at a path.
-    pub(crate) fn get(&self, path: &str) -> Option<&Item> {
-        self.0.get(path)
+    /// What is at a path. One with a number is there only for containers that
+    /// have the number.
+    pub(crate) fn find(&self, path: &str) -> Option<Found<'_>> {
+        if is_pattern(path) {
+            return None;
+        }
+        let declared = match self.items.contains_key(path) {
+            true => path,
+            false => self.patterns.iter().find(|pattern| path_stands_for(pattern, path))?,
+        };
+        let (declared, item) = self.items.get_key_value(declared)?;
+        Some(Found { item, declared })
     }
 
-    /// Every path.
+    /// Whether a path is declared.
+    pub(crate) fn has(&self, declared: &str) -> bool {
+        self.items.contains_key(declared)
+    }
+
+    /// Every path, as declared.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.items.keys().map(String::as_str)
     }
 }
 
@@ -97,7 +129,7 @@ mod tests {
     }
 
     fn names(tree: &Tree, path: &str) -> Vec<String> {
-        match tree.get(path) {
+        match tree.find(path).map(|found| found.item) {
             Some(Item::Directory(names)) => names.iter().cloned().collect(),
             _ => Vec::new(),
         }
@@ -111,14 +143,28 @@ mod tests {
         assert_eq!(names(&tree, "/"), ["proc", "sys"]);
         assert_eq!(names(&tree, "/proc"), ["pressure", "stat"]);
         assert_eq!(names(&tree, "/sys/devices/system"), ["cpu"]);
-        assert!(matches!(tree.get("/proc/stat"), Some(Item::Entry { mode: 0o444, .. })));
-        assert_eq!(tree.get("/proc/vmstat"), None);
+        let stat = tree.find("/proc/stat").map(|found| found.item);
+        assert!(matches!(stat, Some(Item::Entry { mode: 0o444, .. })));
+        assert_eq!(tree.find("/proc/vmstat"), None);
     }
 
     #[test]
     fn a_file_is_no_directory() {
         let tree = Tree::new([&manifest(&["/proc/x", "/proc/x/y"])]);
-        assert!(matches!(tree.get("/proc/x"), Some(Item::Entry { .. })));
+        let x = tree.find("/proc/x").map(|found| found.item);
+        assert!(matches!(x, Some(Item::Entry { .. })));
         assert_eq!(names(&tree, "/proc"), ["x"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_numbers() {
+        let tree = Tree::new([&manifest(&["/cpu/online", "/cpu/cpu*/topology/core_id"])]);
+        assert_eq!(names(&tree, "/cpu"), ["cpu*", "online"]);
+        assert_eq!(names(&tree, "/cpu/cpu7"), ["topology"]);
+        let found = tree.find("/cpu/cpu7/topology/core_id");
+        assert_eq!(found.map(|found| found.declared), Some("/cpu/cpu*/topology/core_id"));
+        for path in ["/cpu/cpu*", "/cpu/cpu07", "/cpu/cpux", "/cpu/cpu7/x", "/cpu/online/cpu7"] {
+            assert_eq!(tree.find(path), None, "{path}");
+        }
     }
 }

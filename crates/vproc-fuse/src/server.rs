@@ -295,7 +295,7 @@ impl Server {
     }
 
     /// The numbered names that a directory has for a container.
-    fn listing(&self, container: &Container, directory: &str) -> Result<Body, Errno> {
+    fn listing(&self, container: &Arc<Container>, directory: &str) -> Result<Body, Errno> {
         let id = self.paths.intern(directory).map_err(|_| Errno::NOSPC)?;
         let metrics = self.containers.metrics.file(&self.containers.declared(directory));
         match self.containers.render(container, id, directory, &metrics) {

@@ -86,8 +86,13 @@ fn mpstat() {
 
 /// A directory with `proc` and `sys` as the container of the capture sees them.
 fn tree() -> tempfile::TempDir {
-    let files: serde_json::Value =
-        serde_json::from_str(&printed(&["render", "--json", "--from", CAPTURE, "/"])).unwrap();
+    // What the capture holds of sysfs: the lists, and a directory for each CPU.
+    let cpus = "/sys/devices/system/cpu";
+    let [online, possible, directories] =
+        ["online", "possible", "cpu*"].map(|name| format!("{cpus}/{name}"));
+    let paths = ["/proc", &online, &possible, &directories];
+    let render = [&["render", "--json", "--from", CAPTURE][..], &paths].concat();
+    let files: serde_json::Value = serde_json::from_str(&printed(&render)).unwrap();
     let directory = tempfile::tempdir().unwrap();
     for file in files.as_array().unwrap() {
         let path = file["path"].as_str().unwrap().trim_start_matches('/');

@@ -383,7 +383,7 @@ impl Server {
         // do not change while somebody lists them.
         fixed.into_iter().try_for_each(&mut add)?;
         if !patterns.is_empty() {
-            let text = self.listing(&*self.container(node, caller)?, &path)?;
+            let text = self.listing(&self.container(node, caller)?, &path)?;
             let is_declared = |name: &&str| patterns.iter().any(|own| stands_for(own, name));
             let mut seen = HashSet::new();
             let names = listed(&text).filter(is_declared).filter(|name| seen.insert(*name));

@@ -177,13 +177,18 @@ pub(crate) fn served(mount: &Path) -> Result<Vec<String>, Failure> {
     Ok(files)
 }
 
+/// Directories that are put into a container as a whole: which names they have
+/// depends on the container.
+const WHOLE: [&str; 1] = ["sys/devices/system/cpu"];
+
 fn list(directory: &Path, mount: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(directory)?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_, std::io::Error>>()?;
     entries.sort();
     for path in entries {
-        if path.is_dir() {
+        let is_whole = WHOLE.iter().any(|whole| path.strip_prefix(mount) == Ok(Path::new(whole)));
+        if path.is_dir() && !is_whole {
             list(&path, mount, files)?;
         } else if let Ok(below) = path.strip_prefix(mount) {
             files.push(format!("/{}", below.display()));

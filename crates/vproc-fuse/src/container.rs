@@ -4,6 +4,7 @@ use crate::board::{Board, Generation};
 use crate::metrics::{FileMetrics, Metrics};
 use crate::node::{PathId, Paths};
 use crate::state::{Record, StateDirectory};
+use crate::turn::Turn;
 use arc_swap::ArcSwap;
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -126,6 +127,7 @@ pub(crate) struct Containers {
     pub(crate) host: Arc<Host>,
     pub(crate) board: Arc<Board>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) turn: Turn,
     readers: Readers,
     paths: Arc<Paths>,
     directory: StateDirectory,
@@ -152,6 +154,7 @@ impl Containers {
             host,
             board,
             metrics,
+            turn: Turn::default(),
             readers,
             paths,
             directory,
@@ -217,13 +220,14 @@ impl Containers {
         let declared = self.declared(path);
         let shared = if declared == path { Ok(id) } else { self.paths.intern(&declared) };
         let file = container.file(shared.map_err(|_| Errno::NOSPC)?);
-        let mut file = lock(&file);
+        let mut file = self.patiently(&file);
         if let Some((at, of, text)) = &file.text
             && *of == id
             && at.elapsed() < self.freshness
         {
             return Ok(Arc::clone(text));
         }
+        self.turn.give_up();
         let subject = container.subject();
         let policy = Arc::clone(self.board.current().policy_for(&subject));
         let default = self.board.default();
@@ -257,6 +261,14 @@ impl Containers {
                 Err(Errno::IO)
             }
         }
+    }
+
+    /// Locks what may be locked for as long as a render takes.
+    pub(crate) fn patiently<'m, T>(&self, mutex: &'m Mutex<T>) -> MutexGuard<'m, T> {
+        mutex.try_lock().unwrap_or_else(|_| {
+            self.turn.give_up();
+            lock(mutex)
+        })
     }
 
     fn attempt(

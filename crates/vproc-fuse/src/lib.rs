@@ -25,6 +25,7 @@ mod server;
 mod state;
 mod status;
 mod tree;
+mod turn;
 mod worker;
 
 pub use board::{Choice, Component, Rejected};

@@ -491,7 +491,7 @@ impl Server {
         size: u32,
     ) -> Result<(), Errno> {
         let handle = self.handle(handle, node, caller)?;
-        let mut text = crate::container::lock(&handle.text);
+        let mut text = self.containers.patiently(&handle.text);
         let body = match &*text {
             Text::Here(body) if offset > 0 => Arc::clone(body),
             Text::Delivered(length) if offset >= *length => {

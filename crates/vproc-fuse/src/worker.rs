@@ -281,24 +281,33 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
 }
 
 fn serve(server: &Server, mut buffer: Buffer, busy: Option<&AtomicU64>) {
+    // What a worker before this one left needs no turn: it is here.
+    if let Ok(Some(leftover)) = server.connection.leftover(&mut buffer) {
+        answer(server, &leftover, busy);
+    }
+    let turn = &server.containers.turn;
     loop {
+        turn.take();
         match server.connection.receive(&mut buffer) {
-            Ok(Received::Request(request)) => {
-                if let Some(busy) = busy {
-                    busy.store(now(), Ordering::Relaxed);
-                }
-                server.answer(&request);
-                if let Some(busy) = busy {
-                    busy.store(0, Ordering::Relaxed);
-                }
-            }
-            Ok(Received::Malformed(malformed)) => tracing::warn!(%malformed, "not understood"),
-            Ok(Received::Unmounted) => return,
+            Ok(Received::Unmounted) => return turn.give_up(),
+            Ok(received) => answer(server, &received, busy),
             Err(error) => {
                 tracing::error!(%error, "cannot receive requests");
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
+    }
+}
+
+fn answer(server: &Server, received: &Received<'_>, busy: Option<&AtomicU64>) {
+    match received {
+        Received::Request(request) => {
+            busy.inspect(|busy| busy.store(now(), Ordering::Relaxed));
+            server.answer(request);
+            busy.inspect(|busy| busy.store(0, Ordering::Relaxed));
+        }
+        Received::Malformed(malformed) => tracing::warn!(%malformed, "not understood"),
+        Received::Unmounted => {}
     }
 }
 

@@ -6,6 +6,7 @@
 //! rendered, the numbers of paths.
 
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
@@ -152,9 +153,17 @@ impl Record {
         let file = match slot {
             Some(file) => file,
             None => {
-                fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-                slot.insert(File::from(open(&path, flags, Mode::RUSR | Mode::WUSR)?))
+                let create = || open(&path, flags, Mode::RUSR | Mode::WUSR);
+                let file = match create() {
+                    Err(Errno::NOENT) => {
+                        let mut builder = fs::DirBuilder::new();
+                        builder.recursive(true).mode(0o700).create(&self.directory)?;
+                        create()?
+                    }
+                    opened => opened?,
+                };
+                slot.insert(File::from(file))
             }
         };
         let mut page = Vec::with_capacity(HEADER + 4 + bytes.len());

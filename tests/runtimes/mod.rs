@@ -30,6 +30,15 @@ pub struct Plan {
     pub binds: Vec<(PathBuf, String)>,
     /// Paths that the runtime masks (runc and crun).
     pub masked: Vec<String>,
+    pub limits: Option<Limits>,
+}
+
+/// What the runtime limits the container to.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub mebibytes: u64,
+    /// By a quota.
+    pub cpus: u32,
 }
 
 /// A running container. It is removed when this is dropped.
@@ -236,6 +245,13 @@ fn oci_config(name: &str, plan: &Plan) -> String {
     };
     let binds: String = plan.binds.iter().map(bind).collect();
     let masked = &plan.masked;
+    let resources = plan.limits.map_or_else(String::new, |Limits { mebibytes, cpus }| {
+        let (bytes, quota) = (mebibytes << 20, cpus * 100_000);
+        format!(
+            r#""resources":{{"memory":{{"limit":{bytes}}},
+ "cpu":{{"quota":{quota},"period":100000}}}},"#
+        )
+    });
     format!(
         r#"{{"ociVersion":"1.0.2",
 "process":{{"terminal":false,"user":{{"uid":0,"gid":0}},"cwd":"/",
@@ -247,7 +263,7 @@ fn oci_config(name: &str, plan: &Plan) -> String {
  {{"destination":"/dev","type":"tmpfs","source":"tmpfs","options":["nosuid","mode=755"]}},
  {{"destination":"/sys","type":"sysfs","source":"sysfs","options":["nosuid","noexec","nodev","ro"]}}
  {binds}],
-"linux":{{"cgroupsPath":"/{PARENT_GROUP}/{name}",
+"linux":{{"cgroupsPath":"/{PARENT_GROUP}/{name}",{resources}
  "namespaces":[{{"type":"pid"}},{{"type":"mount"}},{{"type":"ipc"}},{{"type":"uts"}}],
  "maskedPaths":{masked:?},"readonlyPaths":["/proc/sys"]}}}}"#
     )
@@ -256,9 +272,11 @@ fn oci_config(name: &str, plan: &Plan) -> String {
 fn lxc_config(name: &str, root: &Path, plan: &Plan) -> String {
     let entry = |(source, target): &(PathBuf, String)| {
         let target = target.trim_start_matches('/');
-        format!("lxc.mount.entry = {} {target} none bind,ro 0 0\n", source.display())
+        let create = if source.is_dir() { ",create=dir" } else { "" };
+        format!("lxc.mount.entry = {} {target} none bind,ro{create} 0 0\n", source.display())
     };
     let entries: String = plan.binds.iter().map(entry).collect();
+    let limits = plan.limits.map(lxc_limits).unwrap_or_default();
     format!(
         "lxc.rootfs.path = dir:{}
 lxc.uts.name = {name}
@@ -267,8 +285,21 @@ lxc.mount.auto = proc:mixed sys:ro
 lxc.net.0.type = empty
 lxc.apparmor.profile = unconfined
 lxc.cgroup.dir = {PARENT_GROUP}/{name}
-{entries}",
+{limits}{entries}",
         root.display()
+    )
+}
+
+fn lxc_limits(Limits { mebibytes, cpus }: Limits) -> String {
+    let (bytes, quota) = (mebibytes << 20, cpus * 100_000);
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        return format!("lxc.cgroup2.memory.max = {bytes}\nlxc.cgroup2.cpu.max = {quota} 100000\n");
+    }
+    format!(
+        "lxc.cgroup.memory.limit_in_bytes = {bytes}
+lxc.cgroup.cpu.cfs_period_us = 100000
+lxc.cgroup.cpu.cfs_quota_us = {quota}
+"
     )
 }
 

@@ -5,8 +5,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The programs of the workspace whose tests depend on the kernel.
-const NAMES: [&str; 8] =
-    ["attach", "live", "sandbox", "doctor", "cli", "failures", "container", "clients"];
+const NAMES: [&str; 9] = [
+    "attach",
+    "live",
+    "sandbox",
+    "doctor",
+    "cli",
+    "failures",
+    "container",
+    "clients",
+    "runtimes_mount",
+];
 
 /// A test program as cargo built it.
 pub(super) struct Program {

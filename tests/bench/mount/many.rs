@@ -73,13 +73,7 @@ pub(crate) fn tenant(tasks: &str, doors: &[String]) {
     enter(doors);
     for _ in 1..tasks.parse().unwrap() {
         let sleeper = std::thread::Builder::new().stack_size(1 << 16);
-        sleeper
-            .spawn(|| {
-                loop {
-                    std::thread::park()
-                }
-            })
-            .unwrap();
+        sleeper.spawn(park).unwrap();
     }
     send(&[]);
     for line in io::stdin().lines() {
@@ -100,6 +94,12 @@ pub(crate) fn tenant(tasks: &str, doors: &[String]) {
             std::thread::spawn(move || work(end));
         }
         send(&[]);
+    }
+}
+
+fn park() {
+    loop {
+        std::thread::park();
     }
 }
 
@@ -138,6 +138,7 @@ pub(crate) fn measure(containers: usize, tasks: usize) -> Report {
     // Not before: a server is to have the limits that it has elsewhere.
     let hard = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard }).unwrap();
+    let _pids = Pids::enough_for(containers * tasks);
     let servers = |of: &dyn Fn(&Target) -> Memory| targets.iter().map(of).collect::<Vec<_>>();
     let memory = |target: &Target| target.server.as_ref().unwrap().memory();
     let idle = servers(&memory);
@@ -153,9 +154,7 @@ pub(crate) fn measure(containers: usize, tasks: usize) -> Report {
     let mut tenants: Vec<Tenant> = Vec::with_capacity(containers);
     for group in &groups {
         tenants.push(Tenant::start(tasks, Some(group)));
-        eprint!("\r{} containers", tenants.len());
     }
-    eprintln!();
     let first: Vec<_> = targets.iter().map(|target| read_all(&mut tenants, target, 1)).collect();
     let after = servers(&memory);
     let descriptors: Vec<usize> =
@@ -183,6 +182,30 @@ pub(crate) fn measure(containers: usize, tasks: usize) -> Report {
     drop(tenants);
     drop(groups);
     Report::many(containers, tasks, &outcomes)
+}
+
+/// More process ids than this machine has by default, until this is dropped.
+struct Pids(Option<String>);
+
+const PID_MAX: &str = "/proc/sys/kernel/pid_max";
+
+impl Pids {
+    fn enough_for(tasks: usize) -> Self {
+        let before = std::fs::read_to_string(PID_MAX).unwrap();
+        if before.trim().parse::<usize>().unwrap() > tasks + 10_000 {
+            return Pids(None);
+        }
+        std::fs::write(PID_MAX, "4194304").unwrap();
+        Pids(Some(before))
+    }
+}
+
+impl Drop for Pids {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = std::fs::write(PID_MAX, before);
+        }
+    }
 }
 
 /// p50 and p99 of reads of every container, in turn.

@@ -181,7 +181,7 @@ fn speed_table(names: &[&str], table: &Table, mode: Mode) -> String {
 }
 
 fn cost_table(names: &[&str], table: &Table, first: &[f64], memory: &[Option<Growth>]) -> String {
-    let mut text = format!("\n### What a server uses\n\n| |");
+    let mut text = String::from("\n### What a server uses\n\n| |");
     names.iter().for_each(|name| _ = write!(text, " {name} |"));
     text += "\n|---|";
     names.iter().for_each(|_| text.push_str("--:|"));

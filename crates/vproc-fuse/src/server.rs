@@ -41,6 +41,11 @@ const VOLATILE: Duration = Duration::ZERO;
 /// LINK, SETXATTR, REMOVEXATTR, CREATE, FALLOCATE, RENAME2, TMPFILE.
 const CHANGES: [u32; 13] = [6, 8, 9, 10, 11, 12, 13, 21, 24, 35, 43, 45, 51];
 
+/// The size that files show, as those of sysfs do. With procfs's 0, Linux 6.5
+/// and newer would tell sendfile(2) that there is nothing to send, without
+/// asking (`filemap_splice_read`). Reads are not cut to it.
+const SIZE: u64 = 4096;
+
 /// How often a container is looked for again whose process has ended.
 const MORE_ATTEMPTS: usize = 3;
 
@@ -82,7 +87,11 @@ impl Server {
         let unique = request.unique;
         let caller = Caller { pid: request.pid, uid: request.uid };
         match &request.operation {
-            Operation::Read { handle, offset, size } => {
+            // A text in the page cache would be everybody's: containers share
+            // nodes. Whoever gets this reads (sendfile(2) of busybox's `cat`),
+            // or meant to map the file, which procfs does not allow either.
+            Operation::Read { is_cached: true, .. } => Err(Errno::INVAL),
+            Operation::Read { handle, offset, size, .. } => {
                 self.read(unique, request.node, caller, *handle, *offset, *size)
             }
             Operation::Open { flags } => {
@@ -316,8 +325,7 @@ impl Server {
         };
         let attributes = Attributes {
             node: node.id(),
-            // As sysfs and procfs say it.
-            size: if path.starts_with("/sys/") && kind == FileType::RegularFile { 4096 } else { 0 },
+            size: if kind == FileType::RegularFile { SIZE } else { 0 },
             mode: kind.as_raw_mode() | u32::from(mode),
             nlink,
             uid: 0,

@@ -58,6 +58,11 @@ pub enum Operation<'b> {
         offset: u64,
         /// The most bytes of the answer.
         size: u32,
+        /// Whether what is answered goes into the page cache of the node, for
+        /// all its readers, also where the file is opened with
+        /// [`DIRECT_IO`](crate::OpenFlags::DIRECT_IO): for mmap(2), and since
+        /// Linux 6.5 for sendfile(2) (`fuse_splice_read` in fs/fuse/file.c).
+        is_cached: bool,
     },
     /// [`written`](crate::Reply::written)
     Write {
@@ -249,9 +254,14 @@ fn unanswered(opcode: u32, body: &[u8]) -> Option<Operation<'_>> {
 fn on_handle(opcode: u32, body: &[u8]) -> Option<Operation<'_>> {
     Some(match opcode {
         wire::READ | wire::READDIR | wire::READDIRPLUS => {
-            let (wire::ReadIn { fh: handle, offset, size, .. }, _) = prefix(body)?;
+            let (wire::ReadIn { fh: handle, offset, size, read_flags, .. }, _) = prefix(body)?;
             match opcode {
-                wire::READ => Operation::Read { handle, offset, size },
+                // Only a reader that waits for its own bytes has an owner
+                // (`fuse_send_read` in fs/fuse/file.c).
+                wire::READ => {
+                    let is_cached = read_flags & wire::READ_LOCKOWNER == 0;
+                    Operation::Read { handle, offset, size, is_cached }
+                }
                 wire::READDIR => Operation::ReadDir { handle, offset, size },
                 _ => Operation::ReadDirPlus { handle, offset, size },
             }

@@ -108,6 +108,8 @@ pub(crate) const FATTR_SIZE: u32 = 1 << 3;
 pub(crate) const FATTR_FH: u32 = 1 << 6;
 pub(crate) const POLL_SCHEDULE_NOTIFY: u32 = 1 << 0;
 
+/// `FUSE_READ_LOCKOWNER`.
+pub(crate) const READ_LOCKOWNER: u32 = 1 << 1;
 pub(crate) const NOTIFY_POLL: i32 = 1;
 pub(crate) const NOTIFY_INVAL_INODE: i32 = 2;
 pub(crate) const NOTIFY_INVAL_ENTRY: i32 = 3;

@@ -88,7 +88,7 @@ impl Served {
                 let flags = if cached { OpenFlags::NONE } else { OpenFlags::DIRECT_IO };
                 reply.opened(node + 7, flags)
             }
-            Operation::Read { handle, offset, size } => {
+            Operation::Read { handle, offset, size, .. } => {
                 assert_eq!(handle, node + 7);
                 let start = usize::try_from(offset).unwrap().min(self.text.len());
                 let rest = self.text.get(start..).unwrap_or_default();

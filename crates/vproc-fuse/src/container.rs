@@ -167,7 +167,13 @@ impl Containers {
 
     /// The container that a process sees.
     pub(crate) fn of_reader(&self, reader: HostPid) -> Result<Arc<Container>, vproc_linux::Error> {
-        let subject = self.readers.find(&self.host, reader)?;
+        let subject = match self.readers.known(&self.host, reader) {
+            Some(subject) => subject,
+            None => {
+                self.turn.give_up();
+                self.readers.find(&self.host, reader)?
+            }
+        };
         Ok(self.of_subject(subject))
     }
 

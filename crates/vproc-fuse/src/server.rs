@@ -209,6 +209,9 @@ impl Server {
                 return Ok(self.containers.of_subject(subject));
             }
         };
+        if self.by_registration {
+            self.containers.turn.give_up();
+        }
         if node.view == View::Reader
             && self.by_registration
             && let Ok(own) = self.containers.host.subject(pid, Identity::Reader)

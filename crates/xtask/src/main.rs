@@ -5,6 +5,7 @@
 
 mod compare;
 mod kernels;
+mod lxcfs_tests;
 
 use std::env;
 use std::path::Path;
@@ -23,6 +24,8 @@ usage: cargo xtask COMMAND
           needs root; --help says more
   compare-lxcfs [--lxcfs PATH]
           print what lxcfs shows a container beside what vproc shows; needs root
+  lxcfs-tests DIR
+          run the tests of a checkout of lxcfs against our mount; needs root
   kernels run the tests that depend on the kernel on other kernels, emulated;
           `cargo xtask kernels --help` says more
 
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         "check" => check(),
         "bench" => bench(rest),
         "compare-lxcfs" => compare::compare(rest),
+        "lxcfs-tests" => lxcfs_tests::main(rest),
         "kernels" => wasm_target().and_then(|()| kernels::main(rest)),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -12,7 +12,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// What runc lets somebody mount over below `/proc` (`checkProcMount` in
 /// libcontainer/rootfs_linux.go).
@@ -186,8 +185,8 @@ fn any_number_of_containers_may_read() {
     let Some(mount) = Mount::start(test) else { return };
     let meminfo = mount.point().join("proc/meminfo");
     let script = "cat \"$0\" && exec sleep 60";
-    let started = Instant::now();
-    let mut containers: Vec<Child> = (0..200)
+    // More than there are instances in the pool.
+    let mut containers: Vec<Child> = (0..160)
         .map(|_| {
             let mut command = Command::new("unshare");
             command.args(["--pid", "--fork", "--kill-child", "sh", "-c", script]).arg(&meminfo);
@@ -200,10 +199,8 @@ fn any_number_of_containers_may_read() {
         stdout.read_line(&mut line).unwrap();
         assert!(line.starts_with("MemTotal:"), "container {number}: {line:?}");
     }
-    let took = started.elapsed();
     for container in &mut containers {
         let _ = container.kill();
         let _ = container.wait();
     }
-    assert!(took < Duration::from_secs(60), "{took:?}");
 }

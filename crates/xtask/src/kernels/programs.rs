@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The programs of the workspace whose tests depend on the kernel.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 12] = [
     "attach",
     "live",
     "sandbox",
@@ -15,6 +15,9 @@ const NAMES: [&str; 9] = [
     "container",
     "clients",
     "runtimes_mount",
+    "load",
+    "service",
+    "cpus",
 ];
 
 /// A test program as cargo built it.

@@ -248,6 +248,20 @@ softirq 166225 0 37628 4 3825 14346 0 150 49741 0 60531
         assert_eq!(cpus(&files, &[]), expected);
     }
 
+    /// The table is sampled, so it says only which part was which.
+    #[test]
+    fn v1_counts_exactly_what_each_cpu_was_used_for() {
+        let table = cgroup("cpuacct.usage_all", 0, 1, TABLE);
+        let files = [table, cgroup("cpuacct.usage_percpu", 0, 1, "2000000000 7700000000 \n")];
+        let expected = "cpu  700 0 270 19030 0 0 0 0 0 0\n\
+                        cpu0 150 0 50 9800 0 0 0 0 0 0\n\
+                        cpu1 550 0 220 9230 0 0 0 0 0 0\n";
+        assert_eq!(cpus(&files, &[]), expected);
+        let none = cgroup("cpuacct.usage_all", 0, 1, "cpu user system\n0 0 0\n1 0 0\n");
+        let files = [none, cgroup("cpuacct.usage_percpu", 0, 1, "2000000000 0 \n")];
+        assert!(cpus(&files, &[]).starts_with("cpu  200 0 0 19800 "), "nothing was sampled yet");
+    }
+
     #[test]
     fn what_v1_counted_on_hidden_cpus_is_spread() {
         let table = cgroup("cpuacct.usage_all", 0, 1, TABLE);

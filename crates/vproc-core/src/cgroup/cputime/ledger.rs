@@ -271,10 +271,13 @@ fn credit_own(visible: &mut [Account], pool: &mut Busy, table: &Table, used: Bus
     for account in visible {
         let counts = table.row(account.host);
         if let (Some((user, system)), Some(before)) = (counts, account.counted) {
-            let (user, system) = (user.minus(before.0), system.minus(before.1));
+            let sum = user.plus(system).minus(before.0.plus(before.1));
             let own = match table.is_mixed {
-                true => used.mixed(user),
-                false => Busy { user, nice: Nanos::ZERO, system },
+                true => used.mixed(sum),
+                false => {
+                    let (user, system) = (user.minus(before.0), system.minus(before.1));
+                    Busy { user, nice: Nanos::ZERO, system }.at_most(sum)
+                }
             };
             let own = own.lower(*pool).at_most(account.room);
             account.credit(own);

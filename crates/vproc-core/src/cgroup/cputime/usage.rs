@@ -165,6 +165,23 @@ impl Table {
         Ok(Table { rows, is_mixed: true })
     }
 
+    /// The table's times are sampled: whoever runs when the timer ticks gets
+    /// the tick. That is wrong by several hundredths of a second, and in one
+    /// direction for a load that keeps time with the ticks, as one does that a
+    /// quota holds back. What each CPU was used for in all is exact. So, as
+    /// the kernel does it for v2 (`cputime_adjust`, `kernel/sched/cputime.c`),
+    /// the samples only say which part of that was which.
+    fn exact(mut self, per_cpu: &Table) -> Self {
+        for (cpu, user, system) in &mut self.rows {
+            if let Some((exact, _)) = per_cpu.row(*cpu) {
+                let sampled = Busy { user: *user, nice: Nanos::ZERO, system: *system };
+                *system = sampled.mixed(exact).system;
+                *user = exact.minus(*system);
+            }
+        }
+        self
+    }
+
     fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for (_, user, system) in &self.rows {
@@ -239,7 +256,8 @@ fn v2_usage(text: &str) -> Result<Usage, Error> {
 
 fn v1_usage(view: &View<'_>, key: &'static str, text: &str) -> Result<Usage, Error> {
     if key == V1_TABLE {
-        let table = Table::parse(text)?;
+        let per_cpu = view.optional(V1_PER_CPU)?.map(Table::parse_per_cpu).transpose()?;
+        let table = Table::parse(text)?.exact(&per_cpu.unwrap_or_default());
         return Ok(Usage { source: Source::V1Table, totals: table.totals(), table: Some(table) });
     }
     let stat = view.optional(V1_STAT)?.map(|text| v1_stat(text, view.environment().user_hz));

@@ -83,8 +83,10 @@ impl World {
                 ("cpu.stat", text)
             }
             Kernel::V1Table => {
-                let line =
-                    |((user, system), cpu): (&(u64, u64), _)| format!("{cpu} {user} {system}\n");
+                // Sampled too often: `exact` has what counts.
+                let line = |((user, system), cpu): (&(u64, u64), _)| {
+                    format!("{cpu} {} {}\n", user + user / 8, system + system / 8)
+                };
                 (
                     "cpuacct.usage_all",
                     String::from("cpu user system\n") + &rows.map(line).collect::<String>(),
@@ -100,6 +102,10 @@ impl World {
 
     pub(super) fn render(&self, path: &str, state: Option<&[u8]>) -> Rendered {
         let (key, text) = self.file();
+        // Beside the table, which only samples.
+        let beside = if self.kernel == Kernel::V1Table { "cpuacct.usage_percpu" } else { "none" };
+        let sampled = |(user, system): &(u64, u64)| format!("{} ", user + system);
+        let exact: String = self.used.iter().map(sampled).collect();
         let cpuset = format!("{}-{}\n", self.cpuset.0, self.cpuset.1);
         let quota = self.quota.map_or("max 100000\n".into(), |n| format!("{}00000 100000\n", n));
         let (user, system) = self.totals();
@@ -112,6 +118,7 @@ impl World {
             cgroup("cpuset.cpus", 0, 1, &cpuset),
             cgroup("cpu.max", 0, 1, &quota),
             cgroup(key, 0, 1, &text),
+            cgroup(beside, 0, 1, &exact),
             cgroup("cpuacct.stat", 0, if self.kernel == Kernel::V2 { 0 } else { 1 }, &stat),
         ];
         let mut snapshot: Snapshot<'_> = snapshot(inputs);

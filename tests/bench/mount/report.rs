@@ -191,7 +191,7 @@ fn cost_table(names: &[&str], table: &Table, first: &[f64], memory: &[Option<Gro
     }
     let _ = write!(text, "\n| first read of meminfo in a fresh container, {MICROS} |");
     first.iter().for_each(|micros| _ = write!(text, " {micros:.0} |"));
-    let rows: [(&str, fn(&Growth) -> f64); 6] = [
+    let rows: [Row; 6] = [
         ("memory before the first read (RSS), MiB", |growth| mebibytes(growth.idle.resident)),
         ("the same, shared pages divided (PSS), MiB", |growth| mebibytes(growth.idle.proportional)),
         ("memory after all of the above (RSS), MiB", |growth| mebibytes(growth.used.resident)),
@@ -209,6 +209,9 @@ fn cost_table(names: &[&str], table: &Table, first: &[f64], memory: &[Option<Gro
     text.push('\n');
     text
 }
+
+/// What a row of memory shows, and where it comes from.
+type Row = (&'static str, fn(&Growth) -> f64);
 
 /// What was to be reached, and whether it was.
 fn goals(names: &[&str], table: &Table, first: &[f64], memory: &[Option<Growth>]) -> String {

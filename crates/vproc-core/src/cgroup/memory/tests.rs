@@ -188,7 +188,7 @@ fn hidden_swap_is_none() {
     };
     let snapshot = snapshot(inputs());
     let knobs = Knobs::parse([("swap", "off")]).unwrap();
-    let view = View::new(&snapshot, &knobs);
+    let view = View::new(&snapshot, &knobs, 0);
     let memory = Memory::read(&view).unwrap();
     assert_eq!(Swap::read(&view, &memory, HOST, HOST).unwrap(), Swap::default());
     assert_ne!(swap(inputs()), Swap::default());

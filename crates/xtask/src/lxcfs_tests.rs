@@ -11,8 +11,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-const USAGE: &str = "usage: cargo xtask lxcfs-tests DIR [--vprocctl PATH]
-DIR is a checkout of https://github.com/lxc/lxcfs";
+const USAGE: &str = "\
+usage: cargo xtask lxcfs-tests DIR [--slow] [--vprocctl PATH]
+
+DIR is a checkout of https://github.com/lxc/lxcfs.
+
+  --slow           accept that a container is older than a second when it asks
+                   for its uptime, as on emulated machines
+  --vprocctl PATH  try this program and build none";
+
+/// Where `test_proc` expects the uptime to be below a second, and what is asked
+/// of it with `--slow`.
+const UPTIME: [&str; 2] = ["^0.[0-9]{2} 0.[0-9]{2}$", "^[0-9]{1,2}.[0-9]{2} [0-9]+.[0-9]{2}$"];
 
 /// A test of lxcfs.
 struct Case {
@@ -69,9 +79,12 @@ static CASES: &[Case] = &[
 const ENVIRONMENT: [(&str, &str); 1] = [("LIBFUSE", "fuse")];
 const KNOBS: [&str; 2] = ["--set", "uptime=age"];
 
+/// As the tests look for it (`check_requirements` in `lib.sh`).
 fn no_v2() -> Option<&'static str> {
-    let is_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-    (!is_v2).then_some("it needs cgroup2 at /sys/fs/cgroup")
+    let mounts = fs::read_to_string("/proc/1/mountinfo").unwrap_or_default();
+    let is_v2 = |line: &str| line.contains(" /sys/fs/cgroup ") && line.contains("cgroup2 cgroup2");
+    let lacks = "it needs cgroup2 at /sys/fs/cgroup, and mounted by that name";
+    (!mounts.lines().any(is_v2)).then_some(lacks)
 }
 
 fn no_swap() -> Option<&'static str> {
@@ -87,11 +100,16 @@ fn few_cpus() -> Option<&'static str> {
 }
 
 pub(crate) fn main(arguments: &[String]) -> Done {
-    let (source, vprocctl) = match arguments {
-        [source] => (source, None),
-        [source, option, path] if option == "--vprocctl" => (source, Some(PathBuf::from(path))),
-        _ => return Err(USAGE.into()),
-    };
+    let (mut source, mut vprocctl, mut is_slow) = (None, None, false);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--slow" => is_slow = true,
+            "--vprocctl" => vprocctl = arguments.next().map(PathBuf::from),
+            _ => source = Some(argument),
+        }
+    }
+    let source = source.ok_or(USAGE)?;
     let tests = Path::new(source).join("tests");
     if !tests.join("test_proc.in").exists() {
         return Err(format!("{source} is no checkout of lxcfs\n{USAGE}"));
@@ -107,7 +125,7 @@ pub(crate) fn main(arguments: &[String]) -> Done {
         }
     };
     let place = PathBuf::from(format!("/tmp/lxcfs-tests-{}", std::process::id()));
-    let result = Stage::set(&tests, &place, &vprocctl).and_then(|stage| stage.run_all());
+    let result = Stage::set(&tests, &place, &vprocctl, is_slow).and_then(|stage| stage.run_all());
     let _ = fs::remove_dir_all(&place);
     result
 }
@@ -120,7 +138,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn set(tests: &Path, place: &Path, vprocctl: &Path) -> Result<Self, String> {
+    fn set(tests: &Path, place: &Path, vprocctl: &Path, is_slow: bool) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{}: {error}", place.display());
         fs::create_dir_all(place.join("tests")).map_err(failed)?;
         for file in fs::read_dir(tests).map_err(failed)?.flatten() {
@@ -128,6 +146,7 @@ impl Stage {
             let Some(name) = name.strip_suffix(".in") else { continue };
             let text = fs::read_to_string(file.path()).map_err(failed)?;
             let text = text.replace("{{LXCFS_BUILD_ROOT}}", &place.to_string_lossy());
+            let text = if is_slow { text.replace(UPTIME[0], UPTIME[1]) } else { text };
             let script = place.join("tests").join(name);
             fs::write(&script, text).map_err(failed)?;
             fs::set_permissions(&script, Permissions::from_mode(0o755)).map_err(failed)?;

@@ -46,7 +46,8 @@ pub(crate) struct Arguments {
     identity: String,
 
     /// How old a text may be when it is handed out again, in milliseconds;
-    /// limits are always read anew if this is 0
+    /// limits are always read anew if this is 0. A file that counts time up to
+    /// the read is never older than the read
     #[arg(long, value_name = "MS", default_value_t = 1.0, value_parser = milliseconds)]
     max_age: f64,
 

@@ -8,6 +8,7 @@ use std::path::Path;
 pub(crate) const TESTS: &[Test] = &[
     ("time::with_a_time_namespace", with_a_time_namespace),
     ("time::without_a_time_namespace", without_a_time_namespace),
+    ("time::nobody_reads_of_a_time_before_its_start", nobody_reads_of_a_time_before_its_start),
 ];
 
 /// What a process may be called.
@@ -49,12 +50,42 @@ fn without_a_time_namespace(test: &str) {
     assert!((host - uptime).abs() < 10.0, "the host's clock: {uptime}, {host}");
 }
 
+/// Readers that live for less than a millisecond, beside one that reads all
+/// the time.
+const READERS: &str = "
+    while :; do read -r up idle < /proc/uptime; done & beside=$!
+    trap 'kill $beside; exit' TERM
+    i=0
+    while [ $i -lt 3000 ]; do
+        (read -r stat < /proc/self/stat; read -r up idle < /proc/uptime; echo \"$up $stat\")
+        i=$((i + 1))
+    done
+    kill $beside";
+
+fn nobody_reads_of_a_time_before_its_start(test: &str) {
+    let container = Container::start(&["--memory", "64M"], &["sleep", "1000"]);
+    // An emulated machine does not come to the end.
+    let mut command = container.exec(&["timeout", "10", "sh", "-c", READERS]);
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut readers = 0;
+    for line in text.lines() {
+        let uptime: u64 = line.split(' ').next().unwrap().replace('.', "").parse().unwrap();
+        let (_, fields) = line.rsplit_once(") ").unwrap();
+        let started: u64 = fields.split(' ').nth(19).unwrap().parse().unwrap();
+        assert!(started <= uptime, "reader {readers} started later than now: {line}");
+        readers += 1;
+    }
+    println!("{test}: {readers} readers");
+    assert!(readers >= 50, "{text}");
+}
+
 /// The uptime of a container in which no time is absurd.
 fn check(container: &Container) -> f64 {
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let text = container.script(
         "cat /proc/uptime; grep btime /proc/stat; cat /proc/1/stat; date +%s; \
-         ps -eo etimes=,pcpu=,stime=,pid=; uptime",
+         ps -eo etimes=,pcpu=,stime=,pid=,comm=; uptime",
     );
     let number = |word: &str| word.parse::<f64>().unwrap_or_else(|_| panic!("{word}: {text}"));
     let mut lines = text.lines();
@@ -74,6 +105,11 @@ fn check(container: &Container) -> f64 {
     let mut processes = 0;
     for line in lines.by_ref().take_while(|line| !line.contains("load average")) {
         let words: Vec<&str> = line.split_whitespace().collect();
+        // Of itself, ps gets a wrong age in one of forty calls on a kernel's
+        // own file, too: it rounds 17190.29 s down to 1719028 ticks.
+        if words[4] == "ps" {
+            continue;
+        }
         let (elapsed, share) = (number(words[0]), number(words[1]));
         assert!(elapsed <= uptime + 1.0 && elapsed < 600.0, "etimes: {line}\n{text}");
         assert!((0.0..=100.0 * 256.0).contains(&share), "pcpu: {line}\n{text}");
@@ -85,6 +121,6 @@ fn check(container: &Container) -> f64 {
         }
         processes += 1;
     }
-    assert!(processes >= 3, "{text}");
+    assert!(processes >= 2, "{text}");
     uptime
 }

@@ -87,13 +87,21 @@ impl Container {
     }
 }
 
+/// Whether a file counts time up to the moment of the read. A text of it from
+/// before a reader was started would tell the reader of a time at which it was
+/// not there: `ps` takes the difference for an age, without a sign.
+fn tells_time(policy: &Generation, path: &str) -> bool {
+    let history = policy.entry(path).and_then(|entry| entry.history.as_ref());
+    history.is_some_and(|history| history.interval_ms == 0)
+}
+
 /// One file of a container, or those that an entry with a `*` stands for: they
 /// are rendered from the same inputs, and a machine may have hundreds of CPUs.
 #[derive(Default)]
 struct File {
     ready: Option<Ready>,
     histories: Vec<History>,
-    /// The last text, when it was rendered, and of which path.
+    /// The last text, when its rendering began, and of which path.
     text: Option<(Instant, PathId, Body)>,
     /// Whether it is rendered regularly.
     is_sampled: bool,
@@ -222,21 +230,23 @@ impl Containers {
         path: &str,
         metrics: &FileMetrics,
     ) -> Result<Body, Errno> {
+        let asked = Instant::now();
         container.used.store(self.now(), Ordering::Relaxed);
         let declared = self.declared(path);
         let shared = if declared == path { Ok(id) } else { self.paths.intern(&declared) };
         let file = container.file(shared.map_err(|_| Errno::NOSPC)?);
         let mut file = self.patiently(&file);
+        let subject = container.subject();
+        let policy = Arc::clone(self.board.current().policy_for(&subject));
+        let default = self.board.default();
+        let begun = Instant::now();
         if let Some((at, of, text)) = &file.text
             && *of == id
-            && at.elapsed() < self.freshness
+            && if tells_time(&policy, path) { *at >= asked } else { at.elapsed() < self.freshness }
         {
             return Ok(Arc::clone(text));
         }
         self.turn.give_up();
-        let subject = container.subject();
-        let policy = Arc::clone(self.board.current().policy_for(&subject));
-        let default = self.board.default();
         let fallback = !Arc::ptr_eq(&policy, default);
         let result = if fallback && policy.is_aside() {
             metrics.fell_back();
@@ -257,7 +267,7 @@ impl Containers {
         match result {
             Ok(text) => {
                 if !self.freshness.is_zero() {
-                    file.text = Some((Instant::now(), id, Arc::clone(&text)));
+                    file.text = Some((begun, id, Arc::clone(&text)));
                 }
                 Ok(text)
             }

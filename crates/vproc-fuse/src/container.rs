@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+use vproc_fusedev::Connection;
 use vproc_linux::{Feed, Host, HostPid, Readers, Subject};
 use vproc_runtime::{Error, Instance, Refusal};
 use vproc_snapshot::{Class, Manifest};
@@ -21,6 +22,9 @@ const MAX_WARM: usize = 64;
 
 /// For how long they wait.
 const WARM: Duration = Duration::from_secs(10);
+
+/// Renders that take less are done by the thread that receives.
+const QUICK: Duration = Duration::from_micros(100);
 
 /// How many containers are known at once.
 const MAX_KNOWN: usize = 4096;
@@ -103,6 +107,8 @@ struct File {
     histories: Vec<History>,
     /// The last text, when its rendering began, and of which path.
     text: Option<(Instant, PathId, Body)>,
+    /// How long the last render took.
+    took: Option<Duration>,
     /// Whether it is rendered regularly.
     is_sampled: bool,
 }
@@ -136,6 +142,7 @@ pub(crate) struct Containers {
     pub(crate) board: Arc<Board>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) turn: Turn,
+    connection: Arc<Connection>,
     readers: Readers,
     paths: Arc<Paths>,
     directory: StateDirectory,
@@ -150,6 +157,7 @@ pub(crate) struct Containers {
 
 impl Containers {
     pub(crate) fn new(
+        connection: Arc<Connection>,
         host: Arc<Host>,
         board: Arc<Board>,
         metrics: Arc<Metrics>,
@@ -163,6 +171,7 @@ impl Containers {
             board,
             metrics,
             turn: Turn::default(),
+            connection,
             readers,
             paths,
             directory,
@@ -246,7 +255,12 @@ impl Containers {
         {
             return Ok(Arc::clone(text));
         }
-        self.turn.give_up();
+        // A request that comes meanwhile waits no longer than the last render
+        // of this file took, which is less than handing over takes.
+        let is_quick = file.took.is_some_and(|took| took < QUICK) && Arc::ptr_eq(&policy, default);
+        if !is_quick || self.connection.has_requests() {
+            self.turn.give_up();
+        }
         let fallback = !Arc::ptr_eq(&policy, default);
         let result = if fallback && policy.is_aside() {
             metrics.fell_back();
@@ -266,6 +280,7 @@ impl Containers {
         };
         match result {
             Ok(text) => {
+                file.took = Some(begun.elapsed());
                 if !self.freshness.is_zero() {
                     file.text = Some((begun, id, Arc::clone(&text)));
                 }

@@ -170,6 +170,7 @@ fn set_up(assignment: &Assignment, fuse: OwnedFd) -> Result<Server, Unfit> {
         paths.intern(path).map_err(state)?;
     }
     let containers = Arc::new(Containers::new(
+        Arc::clone(&connection),
         Arc::clone(&host),
         board,
         Arc::new(Metrics::new()),

@@ -6,7 +6,7 @@ use crate::negotiated::{Negotiated, offered};
 use crate::operation::Malformed;
 use crate::wire::{self, InHeader, InitIn, OutHeader};
 use crate::{Error, MountOptions, Reply, Request, Unique, abort};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSlice, read, writev};
 use std::ffi::OsStr;
@@ -112,6 +112,13 @@ impl Connection {
                 Ok(Received::Malformed(malformed))
             }
         }
+    }
+
+    /// Whether a request waits to be received.
+    pub fn has_requests(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut device = [PollFd::new(&self.device, PollFlags::IN)];
+        poll(&mut device, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
     /// For a device that was opened with `O_NONBLOCK`.

@@ -131,6 +131,9 @@ fn bench(rest: &[String]) -> Done {
     let (mount, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|word| *word == "--mount");
     let name = if mount.is_empty() { "render" } else { "mount" };
     let mut arguments = vec!["bench", "--workspace", "--bench", name];
+    if !mount.is_empty() {
+        arguments.push("--");
+    }
     arguments.extend(rest.iter().map(|word| word.as_str()));
     if mount.is_empty() {
         return cargo(&arguments);

@@ -17,11 +17,13 @@ mod speed;
 
 use report::{Machine, Report};
 use servers::Servers;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The files that are compared: those that lxcfs has, too.
 const FILES: [&str; 7] = ["meminfo", "stat", "cpuinfo", "uptime", "loadavg", "diskstats", "swaps"];
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 const USAGE: &str = "\
 usage: cargo xtask bench --mount [OPTIONS]
@@ -108,7 +110,8 @@ impl Plan {
                 "--slice" => plan.slice = Duration::try_from_secs_f64(value.parse().ok()?).ok()?,
                 "--containers" => plan.containers = Some(value.parse().ok()?),
                 "--tasks" => plan.tasks = value.parse().ok().filter(|tasks| *tasks > 0)?,
-                "--write" => plan.write = Some(value.into()),
+                // From where the command was given; cargo changes the directory.
+                "--write" => plan.write = Some(Path::new(ROOT).join(value)),
                 "--date" => plan.machine.date.clone_from(value),
                 "--command" => plan.machine.command.clone_from(value),
                 _ => return None,

@@ -32,6 +32,14 @@ pub(crate) const TESTS: &[Test] = &[
     ("cpu::a_cpuset_wider_than_its_parents", wider_than_the_parents),
 ];
 
+/// Those that are least unlike the others.
+const NOT_WHERE_SLOW: [&str; 4] = [
+    "cpu::a_quota_of_one",
+    "cpu::a_quota_of_two",
+    "cpu::the_first_cpu",
+    "cpu::two_cpus_and_one_task",
+];
+
 /// Shares of time, in percent: of user mode (nice or not), the kernel, and
 /// idle.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +56,9 @@ fn check(test: &str, limits: &[&str], cpus: usize, set: Option<&[usize]>, load: 
     let machine = fs::read_to_string("/sys/devices/system/cpu/online").unwrap();
     if machine.trim() == "0" {
         return vproc_tests::skip(test, "this machine has one CPU");
+    }
+    if stage::is_emulated() && NOT_WHERE_SLOW.contains(&test) {
+        return vproc_tests::skip(test, "an emulated machine takes too long for all of these");
     }
     let program = myself();
     let command = [&[program.as_str(), ROLE, "spin"][..], &load].concat();
@@ -127,7 +138,7 @@ impl Load<'_> {
         let driven = driven.map(|spent| spent / (end - start));
         println!("{}: {all:?}; counted {counted:?}; driven {driven:?}", self.test);
         self.near("all", all, (counted.total - counted.system, counted.system), POINTS)?;
-        self.near("the load's own times", all, driven.into(), 2.0 * POINTS)?;
+        self.near("the load's own times", all, driven.into(), 3.0 * POINTS)?;
         for number in 0..self.cpus {
             let own = 100.0 * self.of_cpu(&counted, number);
             let shown = share(&lines[&format!("cpu{number}")]);

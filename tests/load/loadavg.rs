@@ -78,7 +78,8 @@ fn threads_and_groups_below_count(_: &str) {
     sleep(Duration::from_millis(600));
     let newest = numbers_in(container.init).into_iter().max().unwrap();
     let [running, total, last] = read();
-    assert_eq!(running, 10, "of {total}");
+    // The reader may be on its way back from asking.
+    assert!((10..=11).contains(&running), "{running} of {total}");
     assert_eq!(total, 2 + 10 + 1);
     assert_eq!(last, newest + 1, "the reader is the newest");
     assert_eq!(numbers_in(container.init).len(), 12);

@@ -25,6 +25,12 @@ pub(crate) fn unavailable() -> Option<String> {
     }
 }
 
+/// Whether this machine is emulated: there everything takes twenty times as
+/// long.
+pub(crate) fn is_emulated() -> bool {
+    fs::read_to_string("/proc/cpuinfo").unwrap().contains("QEMU Virtual CPU")
+}
+
 /// Whether a program that a test needs is installed.
 pub(crate) fn has(test: &str, program: &str) -> bool {
     let look = format!("command -v {program}");

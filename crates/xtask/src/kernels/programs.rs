@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The programs of the workspace whose tests depend on the kernel.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "attach",
     "live",
     "sandbox",
@@ -18,6 +18,7 @@ const NAMES: [&str; 12] = [
     "load",
     "service",
     "cpus",
+    "experiments",
 ];
 
 /// A test program as cargo built it.

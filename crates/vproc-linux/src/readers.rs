@@ -103,6 +103,15 @@ impl Readers {
         self.recall(host, reader, Moment::now())
     }
 
+    /// Forgets a subject that could not be read. A process that is ending has
+    /// no groups any more, some time before its pidfd says so.
+    pub fn forget(&self, subject: &Arc<Subject>) {
+        let mut known = self.lock();
+        known.readers.retain(|_, reader| !Arc::ptr_eq(&reader.value.subject, subject));
+        known.by_namespace.retain(|_, known| !Arc::ptr_eq(&known.value, subject));
+        known.by_groups.retain(|_, known| !Arc::ptr_eq(&known.value, subject));
+    }
+
     /// Forgets who has ended. Whatever is asked for is looked at anyway; this
     /// gives up descriptors, and the pid namespaces that they hold.
     pub fn forget_ended(&self) {

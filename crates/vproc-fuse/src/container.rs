@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use vproc_fusedev::Connection;
 use vproc_linux::{Feed, Host, HostPid, Readers, Subject};
@@ -149,6 +149,7 @@ pub(crate) struct Containers {
     /// How old a text may be when it is handed out.
     freshness: Duration,
     started: Instant,
+    cannot_keep: Once,
     all: RwLock<HashMap<String, Arc<Container>>>,
     /// Those that have an instance, which is not more than [`MAX_WARM`]: there
     /// are only so many in the pool.
@@ -177,6 +178,7 @@ impl Containers {
             directory,
             freshness,
             started: Instant::now(),
+            cannot_keep: Once::new(),
             all: RwLock::default(),
             warm: Mutex::default(),
         }
@@ -192,6 +194,11 @@ impl Containers {
             }
         };
         Ok(self.of_subject(subject))
+    }
+
+    /// Has the next reader find another process that stands for a container.
+    pub(crate) fn forget_subject(&self, container: &Container) {
+        self.readers.forget(&container.subject());
     }
 
     pub(crate) fn of_subject(&self, subject: Arc<Subject>) -> Arc<Container> {
@@ -353,7 +360,9 @@ impl Containers {
         }
         if let (Some(history), Some(state)) = (&mut history, rendered.state) {
             if let Err(error) = history.record.store(&state) {
-                tracing::warn!(path, %error, "cannot keep the state; a restart forgets it");
+                self.cannot_keep.call_once(|| {
+                    tracing::warn!(path, %error, "cannot keep states; a restart forgets them");
+                });
             }
             history.state = Some(state);
         }
@@ -485,6 +494,14 @@ pub(crate) fn errno(error: &vproc_linux::Error) -> Errno {
     match error {
         vproc_linux::Error::NoSuchProcess(_) => Errno::SRCH,
         vproc_linux::Error::Permission { .. } => Errno::ACCESS,
+        // What passes; a reader knows these from open(2).
+        vproc_linux::Error::System {
+            errno: errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM),
+            ..
+        } => match *errno {
+            Errno::MFILE => Errno::NFILE,
+            errno => errno,
+        },
         _ => Errno::IO,
     }
 }

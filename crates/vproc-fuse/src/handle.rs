@@ -2,9 +2,13 @@
 //!
 //! A handle keeps the text of its last read at offset 0, so that the reads
 //! that follow go on in the same text. Two things about it outlive the worker:
-//! that it was rendered, and how long the text was (a record in one file for
-//! all handles); and, where the reader did not take all of it at once, the
-//! text itself.
+//! that it was rendered, for which request, and how long the text was (a record
+//! in one file for all handles); and, where the reader did not take all of it
+//! at once, the text itself.
+//!
+//! With a journal, a worker may meet a request that the one before has answered.
+//! It must not render again, because the reader goes on in the text that it
+//! got: so there every text is kept.
 
 use crate::container::{Body, Container, lock};
 use crate::node::Node;
@@ -17,7 +21,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 /// What a handle has rendered.
 #[derive(Default)]
@@ -39,6 +43,8 @@ pub(crate) struct Handle {
     /// Whose view was opened; none for files that are no container's.
     pub(crate) container: Option<Arc<Container>>,
     pub(crate) text: Mutex<Text>,
+    /// The request that it was rendered for.
+    rendered_for: AtomicU64,
     pub(crate) trigger: Mutex<Option<Trigger>>,
     slot: Mutex<Option<u32>>,
     /// Whether something of it is kept in a file of its own.
@@ -52,8 +58,19 @@ pub(crate) struct Handles {
     open: Mutex<HashMap<u64, Arc<Handle>>>,
     records: File,
     slots: Mutex<Slots>,
-    /// Handles of workers before this one, with the length of their texts.
-    inherited: Mutex<HashMap<u64, (u32, u64)>>,
+    /// Handles of workers before this one.
+    inherited: Mutex<HashMap<u64, Inherited>>,
+    /// Whether requests that were answered may come again.
+    has_journal: bool,
+    cannot_keep: Once,
+}
+
+/// What is known of a handle that a worker before this one gave out.
+#[derive(Clone, Copy)]
+struct Inherited {
+    slot: u32,
+    length: u64,
+    rendered_for: u64,
 }
 
 #[derive(Default)]
@@ -62,13 +79,18 @@ struct Slots {
     end: u32,
 }
 
-const RECORD: usize = 24;
+const RECORD: usize = 32;
 const TRIGGER: &str = ".trigger";
 
 impl Handles {
     /// `incarnation` counts the workers of a mount, so that no two give out
-    /// the same handle.
-    pub(crate) fn open(directory: &StateDirectory, incarnation: u32) -> io::Result<Self> {
+    /// the same handle. With a journal, requests may come again that were
+    /// answered.
+    pub(crate) fn open(
+        directory: &StateDirectory,
+        incarnation: u32,
+        has_journal: bool,
+    ) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let path = directory.file("handles");
         let mut records = File::from(open(path, flags, Mode::RUSR | Mode::WUSR)?);
@@ -80,7 +102,9 @@ impl Handles {
             let slot = slots.end;
             slots.end += 1;
             match parse(record) {
-                Some((id, length)) => _ = inherited.insert(id, (slot, length)),
+                Some([id, length, rendered_for]) => {
+                    inherited.insert(id, Inherited { slot, length, rendered_for });
+                }
                 None => slots.free.push(slot),
             }
         }
@@ -91,33 +115,28 @@ impl Handles {
             records,
             slots: Mutex::new(slots),
             inherited: Mutex::new(inherited),
+            has_journal,
+            cannot_keep: Once::new(),
         })
     }
 
     /// A new handle.
     pub(crate) fn add(&self, node: Node, container: Option<Arc<Container>>) -> Arc<Handle> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.insert(id, node, container, None, Text::None)
-    }
-
-    fn insert(
-        &self,
-        id: u64,
-        node: Node,
-        container: Option<Arc<Container>>,
-        slot: Option<u32>,
-        text: Text,
-    ) -> Arc<Handle> {
-        let handle = Handle {
+        self.insert(Handle {
             id,
             node,
             container,
-            text: Mutex::new(text),
+            text: Mutex::default(),
+            rendered_for: AtomicU64::new(0),
             trigger: Mutex::default(),
-            kept: AtomicBool::new(slot.is_some()),
-            slot: Mutex::new(slot),
-        };
-        Arc::clone(lock(&self.open).entry(id).or_insert_with(|| Arc::new(handle)))
+            slot: Mutex::default(),
+            kept: AtomicBool::new(false),
+        })
+    }
+
+    fn insert(&self, handle: Handle) -> Arc<Handle> {
+        Arc::clone(lock(&self.open).entry(handle.id).or_insert_with(|| Arc::new(handle)))
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<Arc<Handle>> {
@@ -131,21 +150,47 @@ impl Handles {
         node: Node,
         container: Option<Arc<Container>>,
     ) -> Arc<Handle> {
+        let mut open = lock(&self.open);
+        if let Some(handle) = open.get(&id) {
+            return Arc::clone(handle);
+        }
         let record = lock(&self.inherited).remove(&id);
         let text = match (fs::read(self.text_file(id)), record) {
-            (Ok(text), Some((_, length))) if u64::try_from(text.len()) == Ok(length) => {
+            (Ok(text), Some(record)) if u64::try_from(text.len()) == Ok(record.length) => {
                 Text::Here(text.into())
             }
-            (_, Some((_, length))) => Text::Delivered(length),
+            (_, Some(record)) => Text::Delivered(record.length),
             (_, None) => Text::None,
         };
-        self.insert(id, node, container, record.map(|(slot, _)| slot), text)
+        let handle = Arc::new(Handle {
+            id,
+            node,
+            container,
+            text: Mutex::new(text),
+            rendered_for: AtomicU64::new(record.map_or(0, |record| record.rendered_for)),
+            trigger: Mutex::default(),
+            slot: Mutex::new(record.map(|record| record.slot)),
+            // There may be a trigger, too.
+            kept: AtomicBool::new(true),
+        });
+        open.insert(id, Arc::clone(&handle));
+        handle
     }
 
-    /// Notes what a handle has rendered, before it is handed out: all of it
-    /// at once, or a first part.
-    pub(crate) fn rendered(&self, handle: &Handle, text: &Body, at_once: bool) -> io::Result<()> {
-        if !at_once {
+    /// Notes what a handle has rendered for a request, before it is handed
+    /// out: all of it at once, or a first part. Where that cannot be noted, a
+    /// reader who goes on after a restart gets another text.
+    pub(crate) fn rendered(&self, handle: &Handle, request: u64, text: &Body, at_once: bool) {
+        handle.rendered_for.store(request, Ordering::Relaxed);
+        if let Err(error) = self.keep(handle, request, text, at_once) {
+            self.cannot_keep.call_once(|| {
+                tracing::warn!(%error, "cannot keep what readers are in the middle of; a restart may mix it");
+            });
+        }
+    }
+
+    fn keep(&self, handle: &Handle, request: u64, text: &Body, at_once: bool) -> io::Result<()> {
+        if !at_once || self.has_journal {
             handle.kept.store(true, Ordering::Relaxed);
             fs::write(self.text_file(handle.id), text)?;
         }
@@ -158,15 +203,17 @@ impl Handles {
             })
         });
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        self.write(slot, handle.id, length)
-    }
-
-    fn write(&self, slot: u32, id: u64, length: u64) -> io::Result<()> {
+        let words = [handle.id, length, request];
         let mut record = [0; RECORD];
-        for (bytes, value) in record.chunks_mut(8).zip([id, length, seal(id, length)]) {
+        for (bytes, value) in record.chunks_mut(8).zip(words.into_iter().chain([seal(words)])) {
             bytes.copy_from_slice(&value.to_le_bytes());
         }
         self.records.write_all_at(&record, u64::from(slot) * RECORD as u64)
+    }
+
+    /// Whether a handle was rendered for this request, which then came again.
+    pub(crate) fn was_rendered_for(&self, handle: &Handle, request: u64) -> bool {
+        handle.rendered_for.load(Ordering::Relaxed) == request
     }
 
     /// Keeps a trigger for the next worker, and whom it has to wake.
@@ -174,8 +221,12 @@ impl Handles {
         handle.kept.store(true, Ordering::Relaxed);
         let mut page = wake.unwrap_or(0).to_le_bytes().to_vec();
         page.extend_from_slice(text);
-        if let Err(error) = fs::write(self.trigger_file(handle.id), page) {
-            tracing::warn!(%error, "cannot keep a trigger; a restart forgets it");
+        let file = self.trigger_file(handle.id);
+        let new = file.with_extension("new");
+        if let Err(error) = fs::write(&new, page).and_then(|()| fs::rename(new, file)) {
+            self.cannot_keep.call_once(|| {
+                tracing::warn!(%error, "cannot keep a trigger; a restart forgets it");
+            });
         }
     }
 
@@ -202,7 +253,7 @@ impl Handles {
     /// The file was closed.
     pub(crate) fn release(&self, id: u64) {
         let handle = lock(&self.open).remove(&id);
-        let inherited = lock(&self.inherited).remove(&id).map(|(slot, _)| slot);
+        let inherited = lock(&self.inherited).remove(&id).map(|record| record.slot);
         let kept = handle.as_ref().is_none_or(|handle| handle.kept.load(Ordering::Relaxed));
         let slot = handle.and_then(|handle| *lock(&handle.slot)).or(inherited);
         if let Some(slot) = slot {
@@ -224,21 +275,21 @@ impl Handles {
     }
 
     pub(crate) fn count(&self) -> usize {
-        lock(&self.open).len()
+        lock(&self.open).len() + lock(&self.inherited).len()
     }
 }
 
-fn parse(record: &[u8]) -> Option<(u64, u64)> {
+fn parse(record: &[u8]) -> Option<[u64; 3]> {
     let word = |place: usize| {
         Some(u64::from_le_bytes(record.get(place * 8..place * 8 + 8)?.try_into().ok()?))
     };
-    let (id, length) = (word(0)?, word(1)?);
-    (id != 0 && word(2)? == seal(id, length)).then_some((id, length))
+    let words @ [id, ..] = [word(0)?, word(1)?, word(2)?];
+    (id != 0 && word(3)? == seal(words)).then_some(words)
 }
 
 /// Tells a record from one that was written in part.
-fn seal(id: u64, length: u64) -> u64 {
-    !(id.rotate_left(17) ^ length)
+fn seal([id, length, request]: [u64; 3]) -> u64 {
+    !(id.rotate_left(17) ^ length ^ request.rotate_left(31))
 }
 
 #[cfg(test)]
@@ -255,14 +306,14 @@ mod tests {
     fn the_next_worker_knows_what_was_rendered() {
         let temporary = tempfile::tempdir().unwrap();
         let directory = StateDirectory::create(temporary.path()).unwrap();
-        let first = Handles::open(&directory, 1).unwrap();
+        let first = Handles::open(&directory, 1, false).unwrap();
         let [whole, part, fresh, closed] = [(); 4].map(|()| first.add(node(), None));
-        first.rendered(&whole, &b"all of it".as_slice().into(), true).unwrap();
-        first.rendered(&part, &b"more to come".as_slice().into(), false).unwrap();
-        first.rendered(&closed, &b"x".as_slice().into(), true).unwrap();
+        first.rendered(&whole, 7, &b"all of it".as_slice().into(), true);
+        first.rendered(&part, 7, &b"more to come".as_slice().into(), false);
+        first.rendered(&closed, 7, &b"x".as_slice().into(), true);
         first.release(closed.id);
 
-        let second = Handles::open(&directory, 2).unwrap();
+        let second = Handles::open(&directory, 2, false).unwrap();
         let text = |handle: &Handle| {
             let adopted = second.adopt(handle.id, node(), None);
             std::mem::take(&mut *lock(&adopted.text))
@@ -274,8 +325,21 @@ mod tests {
         let new = second.add(node(), None);
         assert!([whole.id, part.id, fresh.id, closed.id].iter().all(|id| *id != new.id));
         // The record of the closed one is used again, those of the others not.
-        second.rendered(&new, &b"y".as_slice().into(), true).unwrap();
-        let third = Handles::open(&directory, 3).unwrap();
+        second.rendered(&new, 7, &b"y".as_slice().into(), true);
+        let third = Handles::open(&directory, 3, false).unwrap();
         assert_eq!(lock(&third.inherited).len(), 3);
+    }
+
+    #[test]
+    fn with_a_journal_every_text_is_kept() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = StateDirectory::create(temporary.path()).unwrap();
+        let first = Handles::open(&directory, 1, true).unwrap();
+        let whole = first.add(node(), None);
+        first.rendered(&whole, 4, &b"all of it".as_slice().into(), true);
+        let second = Handles::open(&directory, 2, true).unwrap();
+        let adopted = second.adopt(whole.id, node(), None);
+        assert!(matches!(&*lock(&adopted.text), Text::Here(text) if &**text == b"all of it"));
+        assert!(second.was_rendered_for(&adopted, 4) && !second.was_rendered_for(&adopted, 6));
     }
 }

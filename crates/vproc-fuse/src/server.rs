@@ -96,12 +96,13 @@ impl Server {
             }
             Operation::Open { flags } => {
                 let handle = self.open(self.node(request.node)?, caller, *flags)?;
-                self.send(self.connection.reply(unique).opened(handle, OpenFlags::DIRECT_IO));
+                self.opened(unique, handle);
                 Ok(())
             }
             Operation::Release { handle } => {
+                // Before the answer: after it, nobody would do it again.
+                self.handles.release(*handle);
                 self.send(self.connection.reply(unique).done());
-                self.release(*handle);
                 Ok(())
             }
             Operation::Lookup { name } => {
@@ -141,7 +142,7 @@ impl Server {
             }
             Operation::OpenDir { .. } => {
                 self.list(self.node(request.node)?, caller)?;
-                self.send(self.connection.reply(unique).opened(0, OpenFlags::NONE));
+                self.send(self.connection.reply(unique).opened(0, OpenFlags::NONE).map(drop));
                 Ok(())
             }
             Operation::ReadDir { offset, size, .. } => {
@@ -488,8 +489,13 @@ impl Server {
         Ok(self.handles.adopt(id, node, container))
     }
 
-    fn release(&self, id: u64) {
-        self.handles.release(id);
+    /// Nobody would release a handle that the reader did not get.
+    fn opened(&self, unique: Unique, handle: u64) {
+        let taken = self.connection.reply(unique).opened(handle, OpenFlags::DIRECT_IO);
+        if !matches!(taken, Ok(true)) {
+            self.handles.release(handle);
+        }
+        self.send(taken.map(drop));
     }
 
     fn read(
@@ -504,7 +510,11 @@ impl Server {
         let handle = self.handle(handle, node, caller)?;
         let mut text = self.containers.patiently(&handle.text);
         let body = match &*text {
-            Text::Here(body) if offset > 0 => Arc::clone(body),
+            Text::Here(body)
+                if offset > 0 || self.handles.was_rendered_for(&handle, unique.number()) =>
+            {
+                Arc::clone(body)
+            }
             Text::Delivered(length) if offset >= *length => {
                 drop(text);
                 self.send(self.connection.reply(unique).data(&[]));
@@ -514,9 +524,7 @@ impl Server {
                 let body = self.render(&handle, caller)?;
                 let at_once =
                     offset == 0 && usize::try_from(size).is_ok_and(|size| size >= body.len());
-                if let Err(error) = self.handles.rendered(&handle, &body, at_once) {
-                    tracing::warn!(%error, "cannot keep what a handle has rendered");
-                }
+                self.handles.rendered(&handle, unique.number(), &body, at_once);
                 *text = Text::Here(Arc::clone(&body));
                 body
             }
@@ -538,13 +546,18 @@ impl Server {
         let started = Instant::now();
         let mut result = self.containers.render(container, handle.node.path, &path, &metrics);
         // The process that stood for a container of several may have ended.
-        // Whoever reads now stands for it then.
+        // Whoever reads now stands for it then, if it is of the same container.
         for _ in 0..MORE_ATTEMPTS {
             if !matches!(result, Err(Errno::SRCH)) {
                 break;
             }
-            let container = self.container(handle.node, caller)?;
-            result = self.containers.render(&container, handle.node.path, &path, &metrics);
+            self.containers.forget_subject(container);
+            match self.container(handle.node, caller) {
+                Ok(again) if again.key() == container.key() => {
+                    result = self.containers.render(&again, handle.node.path, &path, &metrics);
+                }
+                _ => break,
+            }
         }
         match &result {
             Ok(_) => metrics.answered(started.elapsed()),
@@ -577,8 +590,11 @@ impl Server {
                 error => errno(&error),
             })?;
         let mut trigger = crate::container::lock(&handle.trigger);
-        if trigger.is_some() {
-            // As the kernel: one trigger for each open file.
+        // As the kernel: one trigger for each open file. One that a worker
+        // before this one has set may be this very request, which it did not
+        // come to answer.
+        let kept = || self.handles.kept_trigger(&handle);
+        if trigger.is_some() || kept().is_some_and(|kept| kept != data) {
             return Err(Errno::BUSY);
         }
         *trigger = Some(self.triggers.set(handle.id, file, data)?);

@@ -192,7 +192,8 @@ fn set_up(assignment: &Assignment, fuse: OwnedFd) -> Result<Server, Unfit> {
     };
     Ok(Server {
         triggers: Triggers::start(Arc::clone(&connection))?,
-        handles: Handles::open(&directory, assignment.incarnation).map_err(state)?,
+        handles: Handles::open(&directory, assignment.incarnation, !negotiated.can_resend())
+            .map_err(state)?,
         connection,
         containers,
         paths,

@@ -55,8 +55,8 @@ impl Constant {
             Operation::Lookup { name } if name == NAME => reply.entry(&self.entry()),
             Operation::Lookup { .. } => reply.error(Errno::NOENT),
             Operation::GetAttr { .. } => reply.attributes(&self.attributes(request.node), FOREVER),
-            Operation::Open { .. } => reply.opened(0, OpenFlags::DIRECT_IO),
-            Operation::OpenDir { .. } => reply.opened(0, OpenFlags::NONE),
+            Operation::Open { .. } => reply.opened(0, OpenFlags::DIRECT_IO).map(drop),
+            Operation::OpenDir { .. } => reply.opened(0, OpenFlags::NONE).map(drop),
             Operation::Read { offset, size, .. } => {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.content.len());
                 let rest = self.content.get(start..).unwrap_or_default();

@@ -79,8 +79,10 @@ impl Reply<'_> {
     }
 
     /// An open file or directory. Requests that use it will name `handle`.
-    pub fn opened(self, handle: u64, flags: OpenFlags) -> Result<(), Error> {
-        self.structure(&wire::OpenOut { fh: handle, open_flags: flags.0, padding: 0 })
+    /// `false` if nobody waited for it any more: then no release will come.
+    pub fn opened(self, handle: u64, flags: OpenFlags) -> Result<bool, Error> {
+        let body = wire::OpenOut { fh: handle, open_flags: flags.0, padding: 0 };
+        self.deliver(0, body.as_bytes())
     }
 
     /// This many bytes were written.
@@ -113,12 +115,17 @@ impl Reply<'_> {
     }
 
     fn send(self, error: i32, body: &[u8]) -> Result<(), Error> {
+        self.deliver(error, body).map(drop)
+    }
+
+    fn deliver(self, error: i32, body: &[u8]) -> Result<bool, Error> {
         touch(body);
         let header = OutHeader { len: 0, error, unique: self.unique.0 };
         match self.connection.write(header, &[body]) {
+            Ok(()) => Ok(true),
             // Answered before, by a process that died; or given up by the
             // process that waited.
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(Error::Reply(errno)),
         }
     }

@@ -10,12 +10,19 @@ use zerocopy::FromBytes;
 pub struct Unique(pub(crate) u64);
 
 impl Unique {
+    /// The number, the same each time that the request is sent or found.
+    pub fn number(self) -> u64 {
+        self.0 & !RESENT
+    }
+
     /// Whether the kernel has sent this request before, to a server that did
     /// not answer (`FUSE_UNIQUE_RESEND`).
     pub fn is_resent(self) -> bool {
-        self.0 & (1 << 63) != 0
+        self.0 & RESENT != 0
     }
 }
+
+const RESENT: u64 = 1 << 63;
 
 /// A request of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -86,7 +86,7 @@ impl Served {
             Operation::Open { .. } | Operation::OpenDir { .. } => {
                 let cached = node == CACHED || node == ROOT || node == MANY;
                 let flags = if cached { OpenFlags::NONE } else { OpenFlags::DIRECT_IO };
-                reply.opened(node + 7, flags)
+                reply.opened(node + 7, flags).map(drop)
             }
             Operation::Read { handle, offset, size, .. } => {
                 assert_eq!(handle, node + 7);

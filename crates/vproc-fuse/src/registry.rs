@@ -4,6 +4,7 @@ use crate::container::lock;
 use crate::state::StateDirectory;
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use vproc_linux::{Host, HostPid, Identity, Membership, Subject};
 
@@ -35,10 +36,20 @@ pub(crate) enum Error {
 
 const FILE: &str = "containers.json";
 
+/// What the file holds.
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    /// No number is given twice: who has a file of a container open does not
+    /// get another one's.
+    next: u32,
+    containers: Vec<Registration>,
+}
+
 /// All of them. The list is a file, so that the next worker has it.
 pub(crate) struct Registry {
     directory: StateDirectory,
     host: Arc<Host>,
+    next: AtomicU32,
     all: Mutex<Vec<(Registration, Arc<Subject>)>>,
 }
 
@@ -46,14 +57,14 @@ impl Registry {
     /// Takes over what the worker before this one has registered, as far as it
     /// still lives.
     pub(crate) fn open(directory: StateDirectory, host: Arc<Host>) -> Self {
-        let listed: Vec<Registration> = directory.load(FILE).unwrap_or_default();
-        let alive = listed.into_iter().filter_map(|registration| {
+        let kept: Kept = directory.load(FILE).unwrap_or_default();
+        let alive = kept.containers.into_iter().filter_map(|registration| {
             let pid = HostPid::new(registration.pid)?;
             let subject = host.subject(pid, Identity::Init).ok()?;
             (subject.key() == registration.key).then(|| (registration, Arc::new(subject)))
         });
         let all = Mutex::new(alive.collect());
-        Registry { directory, host, all }
+        Registry { directory, host, next: AtomicU32::new(kept.next), all }
     }
 
     /// Gives a container a name. One that had the name before loses it.
@@ -69,10 +80,9 @@ impl Registry {
         let subject = Arc::new(self.host.subject(pid, Identity::Init)?);
         let mut all = lock(&self.all);
         all.retain(|(registration, _)| registration.name != name);
-        let number = all.iter().map(|(registration, _)| registration.number + 1).max();
         all.push((
             Registration {
-                number: number.unwrap_or(0),
+                number: self.next.fetch_add(1, Ordering::Relaxed),
                 name: name.to_owned(),
                 pid: pid.get(),
                 key: subject.key().to_owned(),
@@ -96,8 +106,9 @@ impl Registry {
     }
 
     fn save(&self, all: &[(Registration, Arc<Subject>)]) -> io::Result<()> {
-        let list: Vec<&Registration> = all.iter().map(|(registration, _)| registration).collect();
-        self.directory.save(FILE, &list)
+        let containers = all.iter().map(|(registration, _)| registration.clone()).collect();
+        let next = self.next.load(Ordering::Relaxed);
+        self.directory.save(FILE, &Kept { next, containers })
     }
 
     pub(crate) fn list(&self) -> Vec<Registration> {

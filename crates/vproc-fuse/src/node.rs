@@ -127,7 +127,12 @@ impl Paths {
         if let Some(known) = self.number(path) {
             return Ok(known);
         }
-        file.write_all(format!("{path}\n").as_bytes())?;
+        let complete = file.metadata()?.len();
+        if let Err(error) = file.write_all(format!("{path}\n").as_bytes()) {
+            // A part of a line would become one with the next.
+            file.set_len(complete)?;
+            return Err(error);
+        }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.add(path).ok_or_else(|| io::Error::from(io::ErrorKind::QuotaExceeded))
     }

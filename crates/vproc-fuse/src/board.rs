@@ -269,6 +269,9 @@ impl Board {
             tracing::warn!(%error, "cannot keep the choice of policies; a restart forgets it");
         }
         self.current.store(arrangement);
+        let used =
+            [&choice.policy].into_iter().flatten().chain(choice.policy_for.iter().map(|(_, c)| c));
+        self.directory.keep_only(used.filter_map(|component| component.copy.as_deref()));
         *current = choice;
         Ok(())
     }
@@ -320,11 +323,14 @@ impl Board {
         let manifest = without_missing(&self.host, &environment, manifest);
         let number = self.loaded.fetch_add(1, Ordering::Relaxed);
         let generation = generation(number, Some(path()), policy, manifest, environment);
-        self.try_out(&generation).map_err(|(entry, error)| Rejected::Trial {
-            path: path(),
-            entry,
-            error,
-        })?;
+        // One that was taken before stays, even if it fails now and then.
+        if component.copy.is_none() {
+            self.try_out(&generation).map_err(|(entry, error)| Rejected::Trial {
+                path: path(),
+                entry,
+                error,
+            })?;
+        }
         let digest = generation.policy.digest().to_string();
         match self.directory.keep_component(&digest, &bytes) {
             Ok(()) => component.copy = Some(digest),

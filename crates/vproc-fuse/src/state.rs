@@ -82,6 +82,15 @@ impl StateDirectory {
         fs::rename(new, file)
     }
 
+    /// Removes the copies of all policies but these.
+    pub(crate) fn keep_only<'d>(&self, digests: impl Iterator<Item = &'d str>) {
+        let kept: Vec<PathBuf> = digests.map(|digest| self.component(digest)).collect();
+        let Ok(copies) = fs::read_dir(self.file("policies")) else { return };
+        for copy in copies.flatten().filter(|copy| !kept.contains(&copy.path())) {
+            let _ = fs::remove_file(copy.path());
+        }
+    }
+
     /// The state of an entry of a container.
     pub(crate) fn history(&self, container: &str, entry: &str) -> Record {
         let entry = entry.trim_matches('/').replace('/', "-");

@@ -22,8 +22,9 @@ Examples:
 /// Stays in the foreground. The process that renders may crash or be replaced
 /// at any time; readers wait a moment and notice nothing. SIGHUP loads the
 /// policy's file again, SIGUSR2 starts a new worker (after an upgrade of this
-/// program), SIGTERM unmounts and ends. Prints DIR when it can be used. Needs
-/// root.
+/// program), SIGTERM unmounts and ends. If this process itself is killed, files
+/// are served on, and `vprocctl mount DIR` again takes them over, with the
+/// policies in use. Prints DIR when it can be used. Needs root.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Arguments {
@@ -67,6 +68,10 @@ pub(crate) struct Arguments {
     /// Remove DIR and the state when nobody uses the mount any more
     #[arg(long)]
     ephemeral: bool,
+
+    /// Keep requests in a journal, as for kernels before 6.9
+    #[arg(long, hide = true)]
+    no_resend: bool,
 
     #[command(flatten)]
     log: log::Choice,
@@ -118,7 +123,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let log = arguments.log.arguments();
     let program =
         Program { path, arguments: ["worker".to_owned()].into_iter().chain(log).collect() };
-    let options = MountOptions::default();
+    let options = MountOptions { resend: !arguments.no_resend, ..MountOptions::default() };
     vproc_fuse::hold(&settings, &program, &options, &mut service::Manager::new(&settings.point))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -132,6 +137,10 @@ fn threads() -> usize {
 fn prepare(directory: &Path) -> Result<PathBuf, Failure> {
     let absolute =
         std::path::absolute(directory).map_err(|error| Failure::file("find", directory, &error))?;
+    // Who looks at a mount waits for its worker, which may hang.
+    if vproc_fuse::is_mounted(&absolute) {
+        return Ok(absolute);
+    }
     match std::fs::create_dir_all(&absolute) {
         // Where a server has died, nothing can be seen of it.
         Err(error)
@@ -155,7 +164,7 @@ const EACCES: i32 = 13;
 impl From<HoldError> for Failure {
     fn from(error: HoldError) -> Self {
         let exit = match &error {
-            HoldError::Held(_) => Exit::Usage,
+            HoldError::Held(_) | HoldError::Succession(_) => Exit::Usage,
             HoldError::Worker => Exit::Policy,
             HoldError::Mount(
                 vproc_fusedev::Error::Open(errno) | vproc_fusedev::Error::Mount { errno, .. },

@@ -113,10 +113,12 @@ pub fn ask(directory: &Path, command: &Command) -> Result<Answer, NoAnswer> {
 
 /// Listens, in a thread.
 pub(crate) fn listen(directory: &StateDirectory, server: Arc<Server>) -> io::Result<()> {
-    let path = directory.file(SOCKET);
+    let path = directory.file("control.new");
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    // At no moment is there none, once there was one.
+    std::fs::rename(&path, directory.file(SOCKET))?;
     let serve = move || {
         for stream in listener.incoming() {
             match stream {

@@ -3,17 +3,18 @@
 //!
 //! It mounts, keeps the connection's descriptor, starts a worker that serves
 //! it, and starts another one when that one ends or hangs. Requests that are
-//! under way wait meanwhile.
+//! under way wait meanwhile. Should the holder be killed nevertheless, the
+//! worker serves on, and the next holder takes the mount over.
 
 use crate::clock::boot_time;
 use crate::privileges;
 use crate::state::StateDirectory;
+use crate::succession::{self, KEPT, Kept, NoSuccession};
 use crate::worker::{Assignment, BEAT, Settings, UNMOUNTED};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, Signal, kill_process};
-use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::fs::File;
 use std::io::{self, Read};
@@ -23,13 +24,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
-use vproc_fusedev::{Connection, MountOptions, Negotiated};
+use vproc_fusedev::{Connection, MountOptions};
 
 /// How long a worker may be silent.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long a worker may take to begin.
 const BEGINNING: Duration = Duration::from_secs(60);
+
+/// How long a worker may take to end that was killed. One that waits in the
+/// kernel for an answer that nobody else can give never does.
+const LINGERING: Duration = Duration::from_secs(1);
 
 /// Why there is no mount.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,9 @@ pub enum HoldError {
         /// Why.
         error: io::Error,
     },
+    /// A worker of a killed holder is in the way.
+    #[error(transparent)]
+    Succession(#[from] NoSuccession),
     /// The first worker did not begin.
     #[error("the worker could not begin; its message stands above")]
     Worker,
@@ -91,16 +99,6 @@ pub trait Supervisor {
     fn is_well(&mut self) {}
 }
 
-/// What the next holder needs to know about a connection.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    negotiated: String,
-    incarnation: u32,
-    mounted: Duration,
-}
-
-const KEPT: &str = "connection.json";
-
 /// Mounts and holds, until a signal or an unmount ends it.
 pub fn hold(
     settings: &Settings,
@@ -115,8 +113,9 @@ pub fn hold(
         Err(Errno::WOULDBLOCK) => return Err(HoldError::Held(settings.point.clone())),
         locked => locked.map_err(|errno| state(errno.into()))?,
     }
-    let (fuse, kept) = match resume(supervisor, &directory) {
-        Some(resumed) => resumed,
+    let inherited = succession::inherit(supervisor, &directory, &settings.point)?;
+    let (fuse, kept) = match inherited {
+        Some(inherited) => inherited,
         None => {
             directory.forget_connection().map_err(state)?;
             detach_dead(&settings.point);
@@ -151,15 +150,6 @@ pub fn hold(
         let _ = std::fs::remove_dir_all(&settings.state);
     }
     result
-}
-
-/// The connection that an earlier holder left with its supervisor.
-fn resume(supervisor: &mut dyn Supervisor, directory: &StateDirectory) -> Option<(OwnedFd, Kept)> {
-    let fuse = supervisor.stored()?;
-    let kept: Kept = directory.load(KEPT)?;
-    kept.negotiated.parse::<Negotiated>().ok()?;
-    tracing::info!("going on with the connection of an earlier holder");
-    Some((fuse, kept))
 }
 
 /// A mount whose server has died stands in the way of a new one.
@@ -212,6 +202,7 @@ struct Worker {
     _channel: UnixStream,
     has_begun: bool,
     heard: Instant,
+    killed: Option<Instant>,
 }
 
 impl Holder<'_> {
@@ -220,6 +211,8 @@ impl Holder<'_> {
         events: &Receiver<Event>,
         supervisor: &mut dyn Supervisor,
     ) -> Result<(), HoldError> {
+        // Nobody uses a mount yet that never had a worker.
+        let is_new = self.kept.incarnation == 0;
         let mut is_ready = false;
         let mut start_at = Some(Instant::now());
         let mut leaving = false;
@@ -250,7 +243,7 @@ impl Holder<'_> {
                     if leaving {
                         return Ok(());
                     }
-                    if !is_ready {
+                    if is_new && !is_ready {
                         return Err(HoldError::Worker);
                     }
                     if !begun {
@@ -277,7 +270,12 @@ impl Holder<'_> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            self.check();
+            if self.has_lost_worker() {
+                if leaving {
+                    return Ok(());
+                }
+                start_at = Some(Instant::now());
+            }
         }
     }
 
@@ -291,13 +289,29 @@ impl Holder<'_> {
         }
     }
 
-    /// Ends a worker that is silent for too long.
-    fn check(&self) {
-        let Some(worker) = &self.worker else { return };
+    /// Ends a worker that is silent for too long. Whether it is given up:
+    /// another one may then begin beside it, because all that is left of it
+    /// are threads that wait in the kernel.
+    fn has_lost_worker(&mut self) -> bool {
+        let Some(worker) = &mut self.worker else { return false };
         let limit = if worker.has_begun { SILENCE } else { BEGINNING };
-        if worker.heard.elapsed() > limit {
-            tracing::error!(pid = worker.pid.as_raw_nonzero(), "the worker hangs; ending it");
-            self.signal(Signal::KILL);
+        if worker.heard.elapsed() <= limit {
+            return false;
+        }
+        let pid = worker.pid.as_raw_nonzero();
+        match worker.killed {
+            None => {
+                tracing::error!(pid, "the worker hangs; ending it");
+                worker.killed = Some(Instant::now());
+                let _ = kill_process(worker.pid, Signal::KILL);
+                false
+            }
+            Some(at) if at.elapsed() > LINGERING => {
+                tracing::error!(pid, "the worker cannot end; going on without it");
+                self.worker = None;
+                true
+            }
+            Some(_) => false,
         }
     }
 
@@ -362,6 +376,7 @@ impl Holder<'_> {
             _channel: ours.try_clone()?,
             has_begun: false,
             heard: Instant::now(),
+            killed: None,
         });
         self.watch(child, ours)
     }

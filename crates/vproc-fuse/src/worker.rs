@@ -12,6 +12,7 @@ use crate::registry::Registry;
 use crate::server::Server;
 use crate::state::StateDirectory;
 use crate::status::Facts;
+use crate::succession;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGTERM};
@@ -110,9 +111,13 @@ fn begin(assignment: &Assignment) -> Result<ExitCode, Unfit> {
     let settings = &assignment.settings;
     let fuse = io::stdin().as_fd().try_clone_to_owned()?;
     let holder = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let directory = StateDirectory::create(&settings.state)?;
+    if let Err(error) = succession::post(&directory, assignment) {
+        tracing::warn!(%error, "the next holder will not know of this worker");
+    }
     let server = Arc::new(set_up(assignment, fuse)?);
     let busy: Arc<[AtomicU64]> = (0..settings.threads.max(1)).map(|_| AtomicU64::new(0)).collect();
-    control::listen(&StateDirectory::create(&settings.state)?, Arc::clone(&server))?;
+    control::listen(&directory, Arc::clone(&server))?;
     for waiting in server.handles.waiting() {
         let _ = server.connection.notify_poll(waiting);
     }

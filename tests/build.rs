@@ -6,7 +6,8 @@ use vproc_build::{component, script};
 fn main() {
     script(|| {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for (guest, variable) in [("hostile", "HOSTILE"), ("greedy", "GREEDY")] {
+        let guests = [("hostile", "HOSTILE"), ("greedy", "GREEDY"), ("puppet", "PUPPET")];
+        for (guest, variable) in guests {
             let wasm = component(&workspace, guest, &[&format!("tests/guests/{guest}")])?;
             println!("cargo::rustc-env={variable}={}", wasm.display());
         }

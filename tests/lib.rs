@@ -12,6 +12,23 @@ pub static HOSTILE: &[u8] = include_bytes!(env!("HOSTILE"));
 /// A policy whose table is larger than any policy needs: `guests/greedy`.
 pub static GREEDY: &[u8] = include_bytes!(env!("GREEDY"));
 
+/// A policy that does what is written into it: `guests/puppet`.
+static PUPPET: &[u8] = include_bytes!(env!("PUPPET"));
+
+/// The [`PUPPET`] with these orders.
+pub fn puppet(orders: &str) -> Vec<u8> {
+    let marks: Vec<usize> =
+        (0..PUPPET.len()).filter(|place| PUPPET[*place..].starts_with(b"ORDERS: ")).collect();
+    let [mark] = marks[..] else { panic!("one place for orders: {marks:?}") };
+    let start = mark + b"ORDERS: ".len();
+    let end = start + PUPPET[start..].iter().position(|byte| *byte == b'.').unwrap();
+    let mut policy = PUPPET.to_vec();
+    policy[start..end].fill(b' ');
+    policy[start..start + orders.len()].copy_from_slice(orders.as_bytes());
+    assert!(orders.len() < end - start, "there is no room for {orders}");
+    policy
+}
+
 /// An environment with these settings.
 pub fn environment(settings: &[(&str, &str)]) -> Environment {
     Environment {

@@ -114,6 +114,8 @@ fn check() -> Done {
         "hostile",
         "-p",
         "greedy",
+        "-p",
+        "puppet",
         "--target",
         WASM,
         "--profile",

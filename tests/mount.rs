@@ -1,0 +1,28 @@
+//! Files that are served live, whatever dies meanwhile.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod command;
+
+#[path = "mount/access.rs"]
+mod access;
+#[path = "mount/container.rs"]
+mod container;
+#[path = "mount/exhaustion.rs"]
+mod exhaustion;
+#[path = "mount/fixture.rs"]
+mod fixture;
+#[path = "mount/policies.rs"]
+mod policies;
+#[path = "mount/pressure.rs"]
+mod pressure;
+#[path = "mount/reader.rs"]
+mod reader;
+#[path = "mount/serving.rs"]
+mod serving;
+#[path = "mount/status.rs"]
+mod status;
+#[path = "mount/storm.rs"]
+mod storm;
+#[path = "mount/succession.rs"]
+mod succession;

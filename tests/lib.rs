@@ -15,7 +15,7 @@ pub static GREEDY: &[u8] = include_bytes!(env!("GREEDY"));
 /// A policy that does what is written into it: `guests/puppet`.
 static PUPPET: &[u8] = include_bytes!(env!("PUPPET"));
 
-/// The [`PUPPET`] with these orders.
+/// The `PUPPET` with these orders.
 pub fn puppet(orders: &str) -> Vec<u8> {
     let marks: Vec<usize> =
         (0..PUPPET.len()).filter(|place| PUPPET[*place..].starts_with(b"ORDERS: ")).collect();

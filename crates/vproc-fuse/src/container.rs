@@ -161,7 +161,6 @@ impl Containers {
         connection: Arc<Connection>,
         host: Arc<Host>,
         board: Arc<Board>,
-        metrics: Arc<Metrics>,
         readers: Readers,
         paths: Arc<Paths>,
         directory: StateDirectory,
@@ -170,7 +169,7 @@ impl Containers {
         Containers {
             host,
             board,
-            metrics,
+            metrics: Arc::new(Metrics::new()),
             turn: Turn::default(),
             connection,
             readers,

@@ -4,7 +4,6 @@ use crate::board::{Board, Choice, Rejected};
 use crate::container::Containers;
 use crate::control;
 use crate::handle::Handles;
-use crate::metrics::Metrics;
 use crate::node::Paths;
 use crate::privileges;
 use crate::psi::Triggers;
@@ -178,7 +177,6 @@ fn set_up(assignment: &Assignment, fuse: OwnedFd) -> Result<Server, Unfit> {
         Arc::clone(&connection),
         Arc::clone(&host),
         board,
-        Arc::new(Metrics::new()),
         Readers::new(identity),
         Arc::clone(&paths),
         directory.clone(),

@@ -1,6 +1,6 @@
 //! A policy that does what is written into it.
 //!
-//! A test replaces [`ORDERS`] in the finished component: words, of which each
+//! A test replaces `ORDERS` in the finished component: words, of which each
 //! is a key and a value. So one component stands for any number of policies,
 //! without settings, which would be those of a whole mount.
 //!

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Every file below a directory, by its path in a container.
 fn served(mount: &Path) -> Vec<String> {
@@ -281,12 +281,37 @@ fn modes_are_the_kernels() {
         }
         let ours = fs::metadata(mount.file(&path)).unwrap();
         assert_eq!(ours.permissions().mode(), kernels.permissions().mode(), "{path}");
-        assert_eq!(ours.len(), 0, "{path}");
+        assert_eq!(ours.len(), 4096, "{path}: as in sysfs");
     }
     for directory in ["/", "/proc", "/sys", "/sys/devices/system/cpu", "/proc/pressure"] {
         let ours = fs::metadata(mount.file(directory)).unwrap();
         assert_eq!(ours.permissions().mode(), 0o40555, "{directory}");
     }
+}
+
+/// What goes through the page cache is everybody's: all containers have the
+/// same node. And with a size of 0, sendfile(2) would send nothing at all.
+#[test]
+fn texts_stay_out_of_the_page_cache() {
+    let test = "texts_stay_out_of_the_page_cache";
+    let Some(mount) = Mount::start(test, &[]) else { return };
+    let file = fs::File::open(mount.file("/proc/meminfo")).unwrap();
+    let copy = fs::File::create(mount.directory.path().join("copy")).unwrap();
+    match rustix::fs::sendfile(&copy, &file, None, 65536) {
+        Err(errno) => assert_eq!(errno, rustix::io::Errno::INVAL, "and the caller reads"),
+        // Before Linux 6.5 it reads past the page cache.
+        Ok(sent) => assert!(sent > 1000, "{sent} bytes"),
+    }
+    let python = "import mmap,sys; f=open(sys.argv[1],'rb'); \
+        print(mmap.mmap(f.fileno(), 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)[:8])";
+    let mut mapped = Command::new("python3");
+    mapped.args(["-c", python]).arg(mount.file("/proc/meminfo"));
+    match mapped.stderr(Stdio::null()).output() {
+        Ok(output) => assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}"),
+        Err(_) => vproc_tests::skip(test, "python3 is not installed"),
+    }
+    let text = std::io::read_to_string(file).unwrap();
+    assert!(text.starts_with("MemTotal:") || text.is_empty(), "{text}");
 }
 
 #[test]

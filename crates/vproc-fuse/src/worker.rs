@@ -290,6 +290,7 @@ fn serve(server: &Server, mut buffer: Buffer, busy: Option<&AtomicU64>) {
     if let Ok(Some(leftover)) = server.connection.leftover(&mut buffer) {
         answer(server, &leftover, busy);
     }
+    buffer.clear();
     let turn = &server.containers.turn;
     loop {
         turn.take();
@@ -301,6 +302,9 @@ fn serve(server: &Server, mut buffer: Buffer, busy: Option<&AtomicU64>) {
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
+        // Before this thread waits for its turn: until then, the next worker
+        // would take what is in the buffer for unanswered.
+        buffer.clear();
     }
 }
 

@@ -63,8 +63,10 @@ impl Buffer {
     }
 
     /// From here on the slot holds no request: the one in it is answered, and
-    /// if the next read(2) fails, nothing may look like one.
-    pub(crate) fn clear(&mut self) {
+    /// if the next read(2) fails, nothing may look like one. For a thread that
+    /// does not [`receive`](crate::Connection::receive) again at once: what was
+    /// answered long ago must not come to the next process.
+    pub fn clear(&mut self) {
         self.leftover = None;
         let unique = self.start().as_ptr().wrapping_add(offset_of!(InHeader, unique));
         // SAFETY: the field lies within the slot, which is aligned to a page.

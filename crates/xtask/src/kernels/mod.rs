@@ -27,7 +27,7 @@ that depend on the kernel. FILTER goes to each of them. NAME is 5.10, 6.1, 6.12
 or newest; without any, it is 6.1 and 6.12.
 
   --layout v2|v1|hybrid  how cgroups are mounted; v1 and hybrid only before 6.12
-  --limit SECONDS        how long one test program may take; default 240
+  --limit SECONDS        how long one test program may take; default 360
   --require              fail where something that this needs is missing
 ";
 
@@ -46,7 +46,7 @@ impl Options {
         let mut options = Options {
             names: Vec::new(),
             layout: "v2".into(),
-            limit: 240,
+            limit: 360,
             require: false,
             filter: Vec::new(),
         };

@@ -170,6 +170,11 @@ impl Container {
         })
     }
 
+    /// The process that waits for it, outside of its pid namespace.
+    pub(crate) fn outside(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let init = Pid::from_raw(i32::try_from(self.init()).unwrap()).unwrap();
         kill_process(init, signal).unwrap();

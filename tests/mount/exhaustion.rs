@@ -46,7 +46,10 @@ fn a_group_may_be_removed() {
     let cat = format!("cat {}/proc/meminfo", mount.point.display());
     assert_eq!(total_mib(&container.sh(&cat)), 48);
     outer.add(container.init());
+    outer.add(container.outside());
+    let path = inner.path.clone();
     drop(inner);
+    assert!(!path.exists(), "the group is gone");
     eventually("the outer limit", || (total_mib(&container.sh(&cat)) == 96).then_some(()));
     assert!(container.sh("cat <&3").contains("MemAvailable"), "the old text goes on");
 }

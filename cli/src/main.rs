@@ -29,6 +29,7 @@ Examples:
   vprocctl run --memory 256M --cpus 1.5 -- free -m
   vprocctl render --pid 4242 /proc/meminfo /proc/loadavg
   vprocctl capture --pid 4242 -o box.json && vprocctl render --from box.json /proc
+  vprocctl mount /var/lib/vproc
   vprocctl doctor";
 
 /// Shows what a container should see of /proc and /sys/devices/system/cpu:

@@ -12,7 +12,7 @@ Examples:
   vprocctl mount /var/lib/vproc
   docker run -v /var/lib/vproc/proc/meminfo:/proc/meminfo:ro ...
   vprocctl attach --pid 4242            into a container that runs already
-  vprocctl status /var/lib/vproc";
+  vprocctl status --mount /var/lib/vproc";
 
 /// Serve the files live, to be mounted into containers
 ///

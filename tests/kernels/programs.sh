@@ -11,7 +11,9 @@ program() { # NAME SECONDS DIRECTORY COMMAND…
     (
         cd "$directory" || exit
         export CARGO_MANIFEST_DIR="$directory"
-        exec timeout -k 5 "$seconds" "$@"
+        # In a session of its own: the kernel hangs up process groups that lose
+        # their last tie to their session while a test has stopped one of them.
+        exec setsid -w timeout -k 5 "$seconds" "$@"
     ) < /dev/null > "/run/ports/$name" 2>&1 3>&-
     echo "end $name $?" >&3
 }

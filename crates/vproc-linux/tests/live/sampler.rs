@@ -31,9 +31,14 @@ fn a_sampler_sees_what_starts_to_run_and_what_ends() {
     let mut sampler = TaskSampler::new(subject);
     let mut sample = || sampler.sample(&host).unwrap();
 
+    // For a while: a shell that starts sleeps now and then, for its pages.
     wait_for("two that sleep", || {
-        let counts = sample();
-        (counts.total == 2 && counts.running == 0 && counts.blocked == 0).then_some(())
+        let sleeps = (0..50).all(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            let counts = sample();
+            counts.total == 2 && counts.running == 0 && counts.blocked == 0
+        });
+        sleeps.then_some(())
     });
     for _ in 0..100 {
         assert_eq!((sample().total, sample().running), (2, 0));

@@ -176,7 +176,10 @@ impl Process {
                     remedy: "if /proc is mounted with hidepid, run as root",
                 }
             }
-            Errno::NOENT | Errno::SRCH => Error::NoSuchProcess(self.id),
+            // A process that is exiting gives up its namespaces before it has
+            // ended; its mounts are EINVAL then (`mounts_open_common` in
+            // `fs/proc_namespace.c`). Nothing else of a process is.
+            Errno::NOENT | Errno::SRCH | Errno::INVAL => Error::NoSuchProcess(self.id),
             _ => procfs.error(&format!("{}/{name}", self.directory), errno),
         }
     }

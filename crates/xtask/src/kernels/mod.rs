@@ -13,7 +13,7 @@ mod tools;
 
 use boot::Guest;
 use programs::Program;
-use report::Row;
+use report::{Outcome, Row};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ or newest; without any, it is 6.1 and 6.12.
 
   --layout v2|v1|hybrid  how cgroups are mounted; v1 and hybrid only before 6.12
   --limit SECONDS        how long one test program may take; default 360
+  --retry                run programs that fail once more, on a fresh machine:
+                         what is wrong with them is wrong the second time, too
   --require              fail where something that this needs is missing
 ";
 
@@ -37,6 +39,7 @@ struct Options {
     names: Vec<String>,
     layout: String,
     limit: u64,
+    retry: bool,
     require: bool,
     filter: Vec<String>,
 }
@@ -47,6 +50,7 @@ impl Options {
             names: Vec::new(),
             layout: "v2".into(),
             limit: 360,
+            retry: false,
             require: false,
             filter: Vec::new(),
         };
@@ -54,6 +58,7 @@ impl Options {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
+                "--retry" => options.retry = true,
                 "--require" => options.require = true,
                 "--layout" => options.layout = value()?.clone(),
                 "--limit" => {
@@ -112,7 +117,16 @@ pub(super) fn main(arguments: &[String]) -> Result<(), String> {
     let programs = programs::build()?;
     let mut rows = Vec::new();
     for name in &options.names {
-        rows.push(run(&options, &tools, &work, name, &programs)?);
+        let all: Vec<&Program> = programs.iter().collect();
+        let mut row = run(&options, &tools, &work, name, &all)?;
+        let failed = row.failed();
+        if options.retry && !failed.is_empty() {
+            println!("\nAgain: {}", failed.join(", "));
+            let failed = |program: &&Program| failed.contains(&program.name);
+            let failed: Vec<&Program> = programs.iter().filter(failed).collect();
+            row.repeat(run(&options, &tools, &work, name, &failed)?);
+        }
+        rows.push(row);
     }
     report::print(&rows)
 }
@@ -122,7 +136,7 @@ fn run(
     tools: &Tools,
     work: &Path,
     name: &str,
-    programs: &[Program],
+    programs: &[&Program],
 ) -> Result<Row, String> {
     let directory = work.join(name);
     let kernel = debian::cached(&directory)
@@ -143,12 +157,22 @@ fn run(
     let begin = Instant::now();
     let run = guest.run(tools)?;
     let wall = begin.elapsed();
-    let mut counts = Vec::new();
+    let mut outcomes = Vec::new();
     for name in &names {
         let output = fs::read(guest.work.join(format!("{name}.out"))).unwrap_or_default();
-        counts.push(((*name).to_owned(), programs::count(&String::from_utf8_lossy(&output))));
+        let counts = programs::count(&String::from_utf8_lossy(&output));
+        let ended = run.ended.iter().find(|ended| ended.name == *name);
+        outcomes.push(Outcome::new(name, ended, counts));
     }
-    Ok(Row { kernel: kernel.release, layout: options.layout.clone(), run, counts, wall })
+    Ok(Row {
+        kernel: kernel.release,
+        layout: options.layout.clone(),
+        booted: run.booted,
+        starts: run.starts,
+        failure: run.failure,
+        outcomes,
+        wall,
+    })
 }
 
 /// The root of the repository.

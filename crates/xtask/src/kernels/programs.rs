@@ -64,7 +64,7 @@ fn text(json: &str, key: &str) -> Option<String> {
 }
 
 /// The end of the guest's script: runs every program, each for so many seconds.
-pub(super) fn script(programs: &[Program], seconds: u64, filter: &[String]) -> String {
+pub(super) fn script(programs: &[&Program], seconds: u64, filter: &[String]) -> String {
     let mut script = String::new();
     for Program { name, executable, directory } in programs {
         let (directory, executable) = (quoted(directory), quoted(executable));
@@ -131,7 +131,7 @@ mod tests {
         assert!(program(&message.replace(r#""name":"live""#, r#""name":"other""#)).is_none());
         let filter = ["it's".to_owned()];
         let expected = "program live 9 '/a/b' '/t/live-1' 'it'\\''s'\nfinish\n";
-        assert_eq!(script(&[found], 9, &filter), expected);
+        assert_eq!(script(&[&found], 9, &filter), expected);
     }
 
     #[test]

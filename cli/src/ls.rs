@@ -76,6 +76,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         let class = entry.class.as_str();
         let _ = writeln!(text, "{mode} {class:<9} {size}{}", entry.path);
         let _ = writeln!(text, "    {}", entry.summary);
+        if !entry.reason.is_empty() {
+            let _ = writeln!(text, "    because: {}", entry.reason);
+        }
         for need in &entry.needs {
             if exists(&need.source, readings.as_ref()) {
                 let _ = writeln!(text, "    < {}", need.source);

@@ -187,6 +187,8 @@ pub struct Entry {
     pub class: Class,
     /// One line for a person.
     pub summary: &'static str,
+    /// One line: why it is treated so, and where the rule comes from.
+    pub reason: &'static str,
     /// The inputs, in groups that several entries share.
     pub needs: &'static [&'static [Need]],
     /// Set where the text depends on earlier renders.

@@ -114,6 +114,7 @@ fn from_declared(declared: Declared) -> wit::Entry {
             core::Class::Denied => wit::Class::Denied,
         },
         summary: entry.summary.into(),
+        reason: entry.reason.into(),
         needs: needs
             .into_iter()
             .map(|need| wit::Need { key: need.key.into(), from: from_source(need.source) })

@@ -150,6 +150,7 @@ fn from_entry(entry: wit::Entry) -> Entry {
             wit::Class::Denied => Class::Denied,
         },
         summary: entry.summary,
+        reason: entry.reason,
         needs: entry
             .needs
             .into_iter()

@@ -116,6 +116,7 @@ mod tests {
             mode: 0o444,
             class: Class::Virtual,
             summary: String::new(),
+            reason: String::new(),
             needs: Vec::new(),
             history: None,
         };

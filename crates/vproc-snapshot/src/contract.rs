@@ -102,8 +102,10 @@ pub struct Entry {
     pub mode: u16,
     /// Where its numbers come from.
     pub class: Class,
-    /// One line for a person.
+    /// One line for a person: what the reader gets to see.
     pub summary: String,
+    /// One line for a person: why, and where the rule comes from.
+    pub reason: String,
     /// The inputs that a render of it needs.
     pub needs: Vec<Need>,
     /// Set where the text depends on earlier renders.

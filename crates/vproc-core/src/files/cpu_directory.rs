@@ -31,6 +31,7 @@ pub(super) static ENTRY: Entry = Entry {
     mode: 0o555,
     class: Class::Virtual,
     summary: "a directory for each CPU that online lists",
+    reason: "programs count these directories (glibc, psutil): as many as online says",
     needs: &[HOST, cpu::NEEDS],
     history: None,
     render: |view, out| {
@@ -48,6 +49,7 @@ pub(super) static ONLINE: Entry = Entry {
     mode: 0o444,
     class: Class::Constant,
     summary: "1: CPUs that the container may not use do not exist for it",
+    reason: "what is not online for a container is not there",
     needs: &[HOST, cpu::NEEDS],
     history: None,
     render: |view, out| {
@@ -67,6 +69,7 @@ pub(super) static SMT_ACTIVE: Entry = Entry {
     mode: 0o444,
     class: Class::Virtual,
     summary: "1 where two of the container's CPUs share a core",
+    reason: "threads whose siblings belong to others share no core with the container's",
     needs: &[
         &[cpuinfo::TEXT, Need::host(ACTIVE, "/sys/devices/system/cpu/smt/active")],
         cpu::NEEDS,

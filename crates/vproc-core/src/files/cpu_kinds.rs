@@ -28,6 +28,7 @@ macro_rules! passed {
             mode: 0o444,
             class: Class::Passed,
             summary: $summary,
+            reason: "says of what kind the CPUs are, nothing of load or capacity (drivers/base/cpu.c)",
             needs: &[&[Need::host(ITSELF, concat!("/sys/devices/system/cpu/", $path))]],
             history: None,
             render: pass,

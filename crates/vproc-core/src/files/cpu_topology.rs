@@ -37,6 +37,7 @@ macro_rules! entries {
             mode: 0o444,
             class: Class::$class,
             summary: $summary,
+            reason: "lscpu and hwloc expect it to agree with cpuinfo and online (drivers/base/topology.c)",
             needs: &[NEEDS, cpu::NEEDS],
             history: None,
             render: $render,

@@ -22,6 +22,7 @@ pub(super) static ENTRY: Entry = Entry {
     mode: 0o444,
     class: Class::Virtual,
     summary: "reads, writes and discards of the container, by disk; no times and no partitions",
+    reason: "counts the I/O of everybody; io.stat and blkio count the container's",
     needs: &[&[Need::host(HOST, "/proc/diskstats")], io::NEEDS],
     history: None,
     render,

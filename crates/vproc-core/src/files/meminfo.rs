@@ -27,6 +27,7 @@ pub(super) static ENTRY: Entry = Entry {
     mode: 0o444,
     class: Class::Virtual,
     summary: "memory and swap: the lowest limit over the ancestors, and what the container uses",
+    reason: "sysinfo(2) and this file count the whole machine; cgroup-v2.rst, memory controller",
     needs: &[
         &[HOST_NEED],
         memory::NEEDS,

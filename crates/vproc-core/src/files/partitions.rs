@@ -22,6 +22,7 @@ pub(super) static ENTRY: Entry = Entry {
     mode: 0o444,
     class: Class::Filtered,
     summary: "size and name of the disks that the container has had I/O with",
+    reason: "names every disk of the machine (block/genhd.c)",
     needs: &[&[Need::host(HOST, "/proc/partitions")], io::NEEDS],
     history: None,
     render,

@@ -32,6 +32,7 @@ macro_rules! entry {
             mode: 0o666,
             class: Class::Virtual,
             summary: $summary,
+            reason: "the machine's pressure is that of all tenants; a v2 group has the same file (kernel/sched/psi.c)",
             needs: &[&[
                 Need::host(HOST, $path),
                 Need::v2("", $file, Scope::Leaf).keyed(GROUP),

@@ -35,6 +35,7 @@ pub(super) static ENTRY: Entry = Entry {
     mode: 0o444,
     class: Class::Virtual,
     summary: "CPU time that the container used, spread over the CPUs that it sees",
+    reason: "counts every CPU and every task of the machine (fs/proc/stat.c)",
     needs: &[
         &[
             Need::host(HOST, "/proc/stat"),

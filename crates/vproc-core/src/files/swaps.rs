@@ -25,6 +25,7 @@ pub(super) static ENTRY: Entry = Entry {
     mode: 0o444,
     class: Class::Virtual,
     summary: "the container's swap as one area: the lowest limit over the ancestors, and its use",
+    reason: "lists the machine's swap areas; a container has a share of them (mm/swapfile.c)",
     needs: &[
         &[Need::host(HOST, "/proc/swaps"), meminfo::HOST_NEED],
         memory::NEEDS,

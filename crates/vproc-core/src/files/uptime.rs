@@ -25,6 +25,7 @@ pub(super) static ENTRY: Entry = Entry {
     mode: 0o444,
     class: Class::Virtual,
     summary: "the container's clock, and the idle time of its CPUs",
+    reason: "the first field must agree with the start times in /proc/PID/stat, the second with stat (fs/proc/uptime.c)",
     needs: &[&[Need::host(HOST, "/proc/uptime"), process::CLOCK], cpu::NEEDS, cputime::NEEDS],
     history: Some(cputime::HISTORY),
     render,

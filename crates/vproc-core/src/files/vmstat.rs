@@ -27,6 +27,7 @@ pub(super) static ENTRY: Entry = Entry {
     mode: 0o444,
     class: Class::Virtual,
     summary: "the container's memory in pages, its faults, reclaim, I/O and out-of-memory kills",
+    reason: "counts the pages and the reclaim of the whole machine (mm/vmstat.c)",
     needs: &[
         &[Need::host(HOST, "/proc/vmstat"), meminfo::HOST_NEED],
         memory::NEEDS,

@@ -108,6 +108,7 @@ fn entry(path: &str) -> Entry {
         mode: 0o444,
         class: Class::Constant,
         summary: String::new(),
+        reason: String::new(),
         needs: vec![],
         history: None,
     }

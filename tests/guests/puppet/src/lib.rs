@@ -103,6 +103,7 @@ fn entry(path: &str) -> Entry {
         mode: 0o444,
         class: Class::Constant,
         summary: String::new(),
+        reason: String::new(),
         needs: order("host").map(need).into_iter().collect(),
         history: order("count").map(|format| History { format: format.into(), interval_ms: 0 }),
     }

@@ -40,6 +40,7 @@ pub(super) static ENTRY: Entry = Entry {
     mode: 0o444,
     class: Class::Filtered,
     summary: "the CPUs of the cpuset, clipped by the CPU quota and renumbered",
+    reason: "lists every CPU of the machine (arch/*/kernel/cpu/proc.c)",
     needs: &[&[TEXT], cpu::NEEDS],
     history: None,
     render,

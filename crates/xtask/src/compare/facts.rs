@@ -122,7 +122,12 @@ impl Facts {
                 let words = table.lines().skip(1).filter_map(|line| line.split(' ').nth(at));
                 words.filter_map(|word| word.parse::<f64>().ok()).sum()
             };
-            Some((column(1) / 1e9, column(2) / 1e9))
+            // The table may be sampled at ticks (`cpuacct_account_field`): it
+            // says how the time is split. How much there was is counted.
+            let used = read(&group, "cpuacct.usage").and_then(|text| text.trim().parse().ok());
+            let (user, system) = (column(1), column(2));
+            let scale = used.unwrap_or(0.0_f64) / (user + system).max(1.0);
+            Some((user * scale / 1e9, system * scale / 1e9))
         } else {
             leaf(init, "").and_then(|group| read(&group, "cpu.stat")).map(|text| {
                 let of = |name| super::rules::word(&text, name, 1).and_then(|us| us.parse().ok());

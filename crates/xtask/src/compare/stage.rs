@@ -35,9 +35,16 @@ const LOAD: &str = r#"
 "#;
 
 /// Runs lxcfs where nobody else sees its mount, until the standard input ends.
+///
+/// Since 5.0.4 it serves nobody if it cannot read the personality of process 1,
+/// which has more capabilities than root has where this runs in a sandbox.
 const DAEMON: &str = r#"
     trap '' INT
     mount -t tmpfs none /run && mkdir "$0" || exit
+    cat /proc/1/personality > /dev/null 2>&1 || {
+        echo 00000000 > /run/personality
+        mount --bind /run/personality /proc/1/personality
+    }
     "$@" "$0" <&- &
     read -r _
     kill $!
@@ -132,7 +139,8 @@ impl Lxcfs {
         let child = command.spawn().map_err(|error| format!("cannot start lxcfs: {error}"))?;
         let mut lxcfs = Lxcfs { child, version: version(program)?, options };
         let deadline = Instant::now() + PATIENCE;
-        let inside = format!("/proc/{}/root{MOUNT}/proc/meminfo", lxcfs.child.id());
+        // Not a file: lxcfs refuses those to readers whose init it may not see.
+        let inside = format!("/proc/{}/root{MOUNT}/proc", lxcfs.child.id());
         while !Path::new(&inside).exists() {
             if let Ok(Some(status)) = lxcfs.child.try_wait() {
                 return Err(format!("lxcfs ended with {status}"));

@@ -21,11 +21,14 @@ use tools::Tools;
 
 pub(super) const USAGE: &str = "\
 usage: cargo xtask kernels [OPTION…] [NAME…] [-- FILTER…]
+       cargo xtask kernels [OPTION…] [NAME…] --run COMMAND
 
 Boots kernels of Debian in QEMU, without KVM, and runs the test programs there
 that depend on the kernel. FILTER goes to each of them. NAME is 5.10, 6.1, 6.12
 or newest; without any, it is 6.1 and 6.12.
 
+  --run COMMAND          run this in the shell instead, in this directory, with
+                         what cargo has built first on the PATH
   --layout v2|v1|hybrid  how cgroups are mounted; v1 and hybrid only before 6.12
   --limit SECONDS        how long one test program may take; default 360
   --retry                run programs that fail once more, on a fresh machine:
@@ -41,6 +44,7 @@ struct Options {
     limit: u64,
     retry: bool,
     require: bool,
+    run: Option<String>,
     filter: Vec<String>,
 }
 
@@ -52,6 +56,7 @@ impl Options {
             limit: 360,
             retry: false,
             require: false,
+            run: None,
             filter: Vec::new(),
         };
         let mut words = arguments.iter();
@@ -60,6 +65,7 @@ impl Options {
             match word.as_str() {
                 "--retry" => options.retry = true,
                 "--require" => options.require = true,
+                "--run" => options.run = Some(value()?.clone()),
                 "--layout" => options.layout = value()?.clone(),
                 "--limit" => {
                     let text = value()?;
@@ -114,7 +120,10 @@ pub(super) fn main(arguments: &[String]) -> Result<(), String> {
             debian::fetch(&work, name)?;
         }
     }
-    let programs = programs::build()?;
+    let programs = match &options.run {
+        Some(command) => vec![Program::shell(command, &workspace(), &target()?)],
+        None => programs::build()?,
+    };
     let mut rows = Vec::new();
     for name in &options.names {
         let all: Vec<&Program> = programs.iter().collect();

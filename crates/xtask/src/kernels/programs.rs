@@ -25,8 +25,23 @@ const NAMES: [&str; 13] = [
 pub(super) struct Program {
     pub(super) name: String,
     executable: String,
+    arguments: Vec<String>,
     /// The directory of its package, where cargo would start it.
     directory: String,
+}
+
+impl Program {
+    /// A command of the shell, which finds what cargo has built.
+    pub(super) fn shell(command: &str, workspace: &Path, target: &Path) -> Self {
+        let built = target.join("release");
+        let command = format!("PATH={}:$PATH\n{command}", quoted(&built.to_string_lossy()));
+        Program {
+            name: "run".into(),
+            executable: "/bin/sh".into(),
+            arguments: vec!["-c".into(), command],
+            directory: workspace.to_string_lossy().into_owned(),
+        }
+    }
 }
 
 /// Builds all test programs as `cargo xtask test` does, and returns those that
@@ -53,7 +68,7 @@ fn program(message: &str) -> Option<Program> {
     let name = text(target, "name").filter(|name| NAMES.contains(&name.as_str()))?;
     let manifest = text(message, "manifest_path")?;
     let directory = Path::new(&manifest).parent()?.to_str()?.to_owned();
-    Some(Program { name, executable: text(target, "executable")?, directory })
+    Some(Program { name, executable: text(target, "executable")?, arguments: vec![], directory })
 }
 
 /// A text of a JSON object, from one line as cargo writes it. That is enough
@@ -66,10 +81,10 @@ fn text(json: &str, key: &str) -> Option<String> {
 /// The end of the guest's script: runs every program, each for so many seconds.
 pub(super) fn script(programs: &[&Program], seconds: u64, filter: &[String]) -> String {
     let mut script = String::new();
-    for Program { name, executable, directory } in programs {
+    for Program { name, executable, arguments, directory } in programs {
         let (directory, executable) = (quoted(directory), quoted(executable));
         let _ = write!(script, "program {name} {seconds} {directory} {executable}");
-        for word in filter {
+        for word in arguments.iter().chain(filter) {
             let _ = write!(script, " {}", quoted(word));
         }
         script.push('\n');

@@ -102,8 +102,14 @@ pub struct Knob {
     pub default: &'static str,
     /// What it changes.
     pub summary: &'static str,
+    /// The files that it changes: their paths, or those of directories.
+    pub files: &'static [&'static str],
     set: fn(&mut Knobs, &str) -> Option<()>,
 }
+
+/// What depends on the number of CPUs.
+const CPU_FILES: &[&str] =
+    &["/proc/cpuinfo", "/proc/stat", "/proc/uptime", "/sys/devices/system/cpu"];
 
 /// Every knob of the default policy. Besides, each path that the policy
 /// serves is a knob of its own: see [`TREATMENT`].
@@ -114,6 +120,7 @@ pub static KNOBS: &[Knob] = &[
         default: "quota",
         summary: "what clips the number of CPUs: the cpuset alone, also the lowest CPU quota over \
                   the ancestors, also the group's CPU shares (1024 shares or weight 100 a CPU)",
+        files: CPU_FILES,
         set: |knobs, value| {
             knobs.cpus = match value {
                 "cpuset" => CpuLimit::Cpuset,
@@ -129,6 +136,7 @@ pub static KNOBS: &[Knob] = &[
         values: "ceil | floor | nearest",
         default: "ceil",
         summary: "how a fractional quota becomes a number of CPUs",
+        files: CPU_FILES,
         set: |knobs, value| {
             knobs.cpu_rounding = match value {
                 "ceil" => Rounding::Ceil,
@@ -144,6 +152,7 @@ pub static KNOBS: &[Knob] = &[
         values: "a number from 1",
         default: "1",
         summary: "the fewest CPUs to show, where the cpuset has as many",
+        files: CPU_FILES,
         set: |knobs, value| {
             let minimum: u32 = value.parse().ok()?;
             (minimum > 0).then_some(())?;
@@ -156,6 +165,7 @@ pub static KNOBS: &[Knob] = &[
         values: "dense | host",
         default: "dense",
         summary: "number visible CPUs from 0 without gaps, or as on the host",
+        files: CPU_FILES,
         set: |knobs, value| {
             knobs.cpu_numbering = match value {
                 "dense" => Numbering::Dense,
@@ -170,6 +180,7 @@ pub static KNOBS: &[Knob] = &[
         values: "on | off",
         default: "on",
         summary: "show the container's swap, or none at all",
+        files: &["/proc/meminfo", "/proc/swaps", "/proc/vmstat"],
         set: |knobs, value| {
             knobs.swap_hidden = match value {
                 "on" => false,
@@ -184,6 +195,7 @@ pub static KNOBS: &[Knob] = &[
         values: "ignore | limit",
         default: "ignore",
         summary: "whether memory.high, where it is lower than memory.max, is the size of memory",
+        files: &["/proc/meminfo", "/proc/swaps", "/proc/vmstat"],
         set: |knobs, value| {
             knobs.memory_high_limits = match value {
                 "ignore" => false,
@@ -198,6 +210,7 @@ pub static KNOBS: &[Knob] = &[
         values: "none | throttled",
         default: "none",
         summary: "whether time in which the CPU quota held the container back shows as steal",
+        files: &["/proc/stat"],
         set: |knobs, value| {
             knobs.throttled_is_steal = match value {
                 "none" => false,
@@ -213,6 +226,7 @@ pub static KNOBS: &[Knob] = &[
         default: "auto",
         summary: "auto: the container's clock if it has a time namespace, else the host's, so \
                   that ps computes right start times; age: the age of the container's init",
+        files: &["/proc/uptime", "/proc/stat"],
         set: |knobs, value| {
             knobs.uptime = match value {
                 "auto" => UptimeRule::Auto,

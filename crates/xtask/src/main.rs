@@ -18,6 +18,7 @@ usage: cargo xtask COMMAND
           and print its /proc/meminfo beside the host's
   test    run every test
   check   rustfmt, clippy and rustdoc, without warnings
+  docs    write docs/reference: a page for each module of files
   bench   print the benchmarks, as ratios of one run
   bench --mount [OPTIONS]
           the same for files that are read through a mount, beside lxcfs;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         "demo" => demo(),
         "test" => test(rest),
         "check" => check(),
+        "docs" => docs(),
         "bench" => bench(rest),
         "compare-lxcfs" => compare::compare(rest),
         "lxcfs-tests" => lxcfs_tests::main(rest),
@@ -125,6 +127,12 @@ fn check() -> Done {
     let mut doc = Command::new("cargo");
     doc.args(["doc", "--workspace", "--no-deps", "--release", "--document-private-items"]);
     run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn docs() -> Done {
+    let mut test = Command::new("cargo");
+    test.args(["test", "--release", "-p", "vproc-core", "--test", "reference"]);
+    run(test.env("VPROC_WRITE_REFERENCE", "1"))
 }
 
 fn bench(rest: &[String]) -> Done {

@@ -13,6 +13,10 @@
 //!
 //! Sources: `drivers/base/cpu.c`, `drivers/base/core.c` (`online_show`),
 //! `kernel/cpu.c` (`active_show`).
+//!
+//! # lxcfs
+//!
+//! lxcfs passes the host's directories.
 
 use super::cpuinfo;
 use crate::cgroup::cpu::{self, CpuSet, CpuView};

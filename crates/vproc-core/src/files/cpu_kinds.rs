@@ -12,6 +12,10 @@
 //! (`cpu_root_vulnerabilities_attrs` in `drivers/base/cpu.c`). Programs that
 //! run untrusted code decide by them how, and a container runs on the host's
 //! CPUs with the host's mitigations.
+//!
+//! # lxcfs
+//!
+//! lxcfs passes the host's, as this does.
 
 use crate::contract::{Class, Entry, Kind, Need};
 use crate::{Error, Text, View};

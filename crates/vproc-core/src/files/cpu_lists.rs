@@ -6,6 +6,11 @@
 //! possible, and nothing is offline.
 //!
 //! Source of the layout: `drivers/base/cpu.c`.
+//!
+//! # lxcfs
+//!
+//! lxcfs computes `online`; `possible`, `present` and `offline` are the host's, so
+//! that programs which count configured CPUs count the host's.
 
 use crate::cgroup::cpu::{self, CpuView};
 use crate::contract::{Class, Entry, Kind, Need};

@@ -17,6 +17,10 @@
 //!
 //! Sources: `drivers/base/topology.c`; `bitmap_string` and
 //! `bitmap_list_string` in `lib/vsprintf.c`.
+//!
+//! # lxcfs
+//!
+//! lxcfs passes the host's.
 
 use super::cpuinfo::{self, Seat};
 use crate::cgroup::cpu::{self, CpuSet, CpuView};

@@ -7,6 +7,11 @@
 //!
 //! Source of the layout: `diskstats_show` in `block/genhd.c`; of the columns:
 //! `Documentation/admin-guide/iostats.rst`.
+//!
+//! # lxcfs
+//!
+//! lxcfs shows the host's: it reads files of an I/O scheduler that kernels since 5.0
+//! do not have, and `io.stat` of cgroup v2 not at all.
 
 use crate::cgroup::io::{self, Activity, Device, Io};
 use crate::contract::{Class, Entry, Kind, Need};

@@ -8,6 +8,11 @@
 //!
 //! Sources: `fs/proc/loadavg.c`, `kernel/sched/loadavg.c`,
 //! `include/linux/sched/loadavg.h`.
+//!
+//! # lxcfs
+//!
+//! lxcfs shows the host's, unless it is started with `-l`. Then it samples groups
+//! three levels deep since their first read, and the last pid is the host's.
 
 use crate::contract::{Class, Entry, History, Kind, Need};
 use crate::state::{Reader, Writer};

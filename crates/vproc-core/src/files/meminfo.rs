@@ -6,6 +6,14 @@
 //! host's amount is not the container's.
 //!
 //! Source of the layout: `fs/proc/meminfo.c`.
+//!
+//! # lxcfs
+//!
+//! lxcfs copies what it does not compute from the host: `KReclaimable`,
+//! `KernelStack`, `PageTables`, `Percpu`, `CommitLimit`, `Committed_AS`, `DirectMap*`
+//! and others. On cgroup v2 `Mapped`, `Dirty`, `Writeback` and `AnonHugePages` are
+//! always 0. `AnonPages` and `SwapFree` wrap around where a group has shared memory
+//! that cannot be reclaimed, or more swap in use than it may have now.
 
 use crate::cgroup::hugetlb::{self, HugePages};
 use crate::cgroup::memory::{self, Memory, Stat, Swap};

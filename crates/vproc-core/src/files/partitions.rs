@@ -7,6 +7,10 @@
 //!
 //! Source of the layout: `show_partition` in `block/genhd.c`, which prints the
 //! header only where there is a device.
+//!
+//! # lxcfs
+//!
+//! lxcfs does not have this file.
 
 use crate::cgroup::io::{self, Device, Io};
 use crate::contract::{Class, Entry, Kind, Need};

@@ -9,6 +9,11 @@
 //! host's pressure is made by all of its containers.
 //!
 //! Source of the layout: `psi_show` in `kernel/sched/psi.c`.
+//!
+//! # lxcfs
+//!
+//! lxcfs 7 has them, on cgroup v2, but for `io`, which is the host's; writing a
+//! trigger needs an option.
 
 use crate::cgroup::own_text;
 use crate::contract::{Class, Entry, Kind, Need, Scope};

@@ -13,6 +13,12 @@
 //! | others (`page`, `swap` of 2.4 and 2.6; newer ones) | 0 for each number |
 //!
 //! Source of the layout: `fs/proc/stat.c`.
+//!
+//! # lxcfs
+//!
+//! On cgroup v2 lxcfs shows the host's CPU time; on v1 the container's since lxcfs
+//! first looked, with idle time that can fall. `intr`, `ctxt`, `btime`, `processes`
+//! and `procs_*` are the host's.
 
 use crate::cgroup::cpu::{self, CpuView};
 use crate::cgroup::cputime::{self, CpuTimes, Times};

@@ -8,6 +8,11 @@
 //! to 40 columns and a type that is shorter than a tab stop with a tab. Newer
 //! kernels have a wider header and print two tabs after a number below
 //! 10,000,000; older ones (4.19) print one.
+//!
+//! # lxcfs
+//!
+//! lxcfs shows one area, too, with the tabs of one kernel. Whether there is swap is
+//! decided when it starts.
 
 use super::meminfo::{self, Host};
 use crate::cgroup::memory::{self, Memory, Swap};

@@ -8,6 +8,12 @@
 //! Who wants the container's age regardless sets the knob `uptime` to `age`.
 //!
 //! Sources: `fs/proc/uptime.c`, `time_namespaces(7)`.
+//!
+//! # lxcfs
+//!
+//! lxcfs shows the age of the container's init, from which `ps` computes start times
+//! that are wrong; on cgroup v2 the idle time equals it. Where the command of init
+//! has a blank in its name, versions before a fix show a negative age.
 
 use crate::cgroup::cpu::{self, CpuView};
 use crate::cgroup::cputime::{self, CpuTimes};

@@ -7,6 +7,10 @@
 //! container's cgroup counts, else 0: it counts what the host did.
 //!
 //! Source of names and units: `mm/vmstat.c`.
+//!
+//! # lxcfs
+//!
+//! lxcfs does not have this file.
 
 use super::meminfo::{self, Host, Origin};
 use crate::cgroup::events::{self, Events};

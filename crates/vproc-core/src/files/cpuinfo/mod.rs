@@ -14,6 +14,12 @@
 //! passed: it says of what kind the CPUs are, not how many.
 //!
 //! Sources of the layouts: `show_cpuinfo` in `arch/*/kernel`.
+//!
+//! # lxcfs
+//!
+//! lxcfs keeps the paragraphs of the cpuset and, with `--enable-cfs`, as many of
+//! them as the quota allows; `siblings` and `cpu cores` stay the host's. It takes
+//! the configured cpuset, which may be wider than what the group can use.
 
 mod blocks;
 mod line;

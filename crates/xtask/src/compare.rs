@@ -20,7 +20,10 @@ use std::thread::sleep;
 use std::time::Duration;
 use table::Row;
 
-const USAGE: &str = "usage: cargo xtask compare-lxcfs [--lxcfs PATH]";
+const USAGE: &str = "\
+usage: cargo xtask compare-lxcfs [--lxcfs PATH] [--vprocctl PATH]
+
+PATH of vprocctl: a built one, where there is no cargo";
 
 /// How long the container is watched for differences of counters.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -70,19 +73,19 @@ struct Evidence {
 }
 
 pub(crate) fn compare(arguments: &[String]) -> Done {
-    let lxcfs = match arguments {
-        [] => PathBuf::from("lxcfs"),
-        [option, path] if option == "--lxcfs" => PathBuf::from(path),
-        _ => return Err(USAGE.into()),
-    };
+    let (mut lxcfs, mut built) = (PathBuf::from("lxcfs"), None);
+    for pair in arguments.chunks(2) {
+        match pair {
+            [option, path] if option == "--lxcfs" => lxcfs = PathBuf::from(path),
+            [option, path] if option == "--vprocctl" => built = Some(PathBuf::from(path)),
+            _ => return Err(USAGE.into()),
+        }
+    }
     if let Some(reason) = stage::missing(&lxcfs) {
         println!("compare-lxcfs: skipped, because {reason}");
         return Ok(());
     }
-    wasm_target()?;
-    cargo(&["build", "--release", "-p", "vprocctl"])?;
-    let target = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
-    let vprocctl = PathBuf::from(target).join("release/vprocctl");
+    let vprocctl = built.map_or_else(build, Ok)?;
 
     let daemon = Lxcfs::start(&lxcfs)?;
     println!("lxcfs {}, {}", daemon.version, daemon.options.join(" "));
@@ -98,6 +101,13 @@ pub(crate) fn compare(arguments: &[String]) -> Done {
         0 => Ok(()),
         _ => Err(format!("vproc is wrong in {wrong} fields")),
     }
+}
+
+fn build() -> Result<PathBuf, String> {
+    wasm_target()?;
+    cargo(&["build", "--release", "-p", "vprocctl"])?;
+    let target = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
+    Ok(PathBuf::from(target).join("release/vprocctl"))
 }
 
 fn observe(daemon: &Lxcfs, vprocctl: &Path, scenario: &Scenario) -> Result<Vec<Row>, String> {

@@ -116,7 +116,8 @@ impl Facts {
         self.set("quota", Some(quota.map_or(cpus, |quota| quota.min(cpus))));
         self.set("cpus", Some(quota.map_or(cpus, |quota| quota.ceil().min(cpus))));
 
-        let second = if let Some(group) = leaf(init, "cpuacct") {
+        let is_v1 = |group: &PathBuf| group.join("cpuacct.usage").exists();
+        let second = if let Some(group) = leaf(init, "cpuacct").filter(is_v1) {
             let table = read(&group, "cpuacct.usage_all").unwrap_or_default();
             let column = |at: usize| -> f64 {
                 let words = table.lines().skip(1).filter_map(|line| line.split(' ').nth(at));

@@ -1,9 +1,10 @@
 //! Asking a mount that runs: `status`, `policy`, `register`, `forget`.
 
 use crate::failure::{Exit, Failure};
-use crate::output;
+use crate::{output, policy_file};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use vproc_fuse::{Answer, Command, FileStatus, NoAnswer, Report, StateDirectory, ask};
 use vproc_linux::HostPid;
 
@@ -77,9 +78,15 @@ pub(crate) struct Status {
     metrics: bool,
 }
 
-/// Change the policy of a mount, while it runs
+/// Look into a policy, try it out, and change the policy of a mount while it
+/// runs
 #[derive(clap::Subcommand)]
 pub(crate) enum Policy {
+    Inspect(policy_file::Inspect),
+    Check(policy_file::Check),
+    Test(policy_file::Test),
+    Replay(policy_file::Replay),
+    Precompile(policy_file::Precompile),
     /// Render with another policy from now on
     ///
     /// The policy is loaded, checked and tried out first. One that is broken is
@@ -148,11 +155,16 @@ pub(crate) fn status(arguments: &Status) -> Result<(), Failure> {
     }
 }
 
-pub(crate) fn policy(command: &Policy) -> Result<(), Failure> {
+pub(crate) fn policy(command: &Policy) -> Result<ExitCode, Failure> {
     let absolute = |file: &Path| {
         std::path::absolute(file).map_err(|error| Failure::file("find", file, &error))
     };
     match command {
+        Policy::Inspect(arguments) => return policy_file::inspect(arguments),
+        Policy::Check(arguments) => return policy_file::check(arguments),
+        Policy::Test(arguments) => return policy_file::test(arguments),
+        Policy::Replay(arguments) => return policy_file::replay(arguments),
+        Policy::Precompile(arguments) => return policy_file::precompile(arguments),
         Policy::Set { file, scope } => {
             let file = Some(absolute(file)?);
             scope.which.ask(&Command::Policy { file, prefix: scope.prefix.clone() })
@@ -162,7 +174,7 @@ pub(crate) fn policy(command: &Policy) -> Result<(), Failure> {
         }
         Policy::Reload { which } => which.ask(&Command::Reload),
     }
-    .map(drop)
+    .map(|_| ExitCode::SUCCESS)
 }
 
 pub(crate) fn register(arguments: &Register) -> Result<(), Failure> {

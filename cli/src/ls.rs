@@ -97,7 +97,7 @@ fn exists(source: &vproc_snapshot::Source, readings: Option<&Readings>) -> bool 
 }
 
 /// As `ls -l` shows it.
-fn mode(entry: &Entry) -> String {
+pub(crate) fn mode(entry: &Entry) -> String {
     let kind = match entry.kind {
         Kind::File => '-',
         Kind::Directory => 'd',

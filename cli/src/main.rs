@@ -13,6 +13,7 @@ mod ls;
 mod mount;
 mod output;
 mod policy;
+mod policy_file;
 mod private_mount;
 mod render;
 mod run;
@@ -75,7 +76,7 @@ fn main() -> ExitCode {
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Detach(arguments) => attach::detach(&arguments).map(done),
         Command::Status(arguments) => control::status(&arguments).map(done),
-        Command::Policy(command) => control::policy(&command).map(done),
+        Command::Policy(command) => control::policy(&command),
         Command::Register(arguments) => control::register(&arguments).map(done),
         Command::Forget(arguments) => control::forget(&arguments).map(done),
         Command::Worker(arguments) => Ok(worker::run(&arguments)),

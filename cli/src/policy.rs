@@ -21,7 +21,7 @@ pub(crate) struct Choice {
     pub(crate) settings: Vec<Setting>,
 }
 
-fn setting(text: &str) -> Result<Setting, String> {
+pub(crate) fn setting(text: &str) -> Result<Setting, String> {
     match text.split_once('=') {
         Some((knob, value)) if !knob.is_empty() => {
             Ok(Setting { knob: knob.to_owned(), value: value.to_owned() })
@@ -94,7 +94,7 @@ enum Cause {
 }
 
 /// Compiled policies of this user. Doing without it costs time only.
-fn cache() -> Option<Cache> {
+pub(crate) fn cache() -> Option<Cache> {
     let directory = Cache::user_directory()?;
     match Cache::open(&directory) {
         Ok(cache) => Some(cache),

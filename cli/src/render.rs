@@ -131,7 +131,7 @@ fn replay(arguments: &Arguments, path: &Path) -> Result<(Loaded, Readings), Fail
 const MAX_CAPTURE: u64 = 256 << 20;
 
 /// Reads a capture from a file.
-fn read_capture(path: &Path) -> Result<Capture, Failure> {
+pub(crate) fn read_capture(path: &Path) -> Result<Capture, Failure> {
     let json = std::fs::File::open(path)
         .and_then(|file| std::io::read_to_string(file.take(MAX_CAPTURE)))
         .map_err(|error| Failure::file("read", path, &error))?;

@@ -10,6 +10,7 @@
 //! | `lines=3` | how long the texts are |
 //! | `path=/proc/extra` | serves one file more |
 //! | `host=/etc/shadow` | asks for a file of the host |
+//! | `show=host` | shows that file, and says that it is computed |
 //! | `trap=10` | one of so many calls of `render` traps; 1 is all of them |
 //! | `count=name/1` | keeps a history: the number of calls, as the last line |
 //! | `loop=/proc/vmstat` | with a history, renders this file until its time is over |
@@ -78,6 +79,14 @@ impl Guest for Puppet {
         if shall("fail") {
             core::arch::wasm32::unreachable()
         }
+        if order("show").is_some() {
+            let body = snapshot.inputs.into_iter().find_map(|input| match input.content {
+                Content::Text(text) => Some(Body::Text(text)),
+                _ => None,
+            });
+            let body = body.ok_or_else(|| Error::MissingInput("key".into()))?;
+            return Ok(Rendered { body, state: None });
+        }
         let (letter, lines) = (order("letter").unwrap_or("A"), number("lines").unwrap_or(3));
         let mut text = String::new();
         for line in 1..=lines {
@@ -101,7 +110,7 @@ fn entry(path: &str) -> Entry {
         path: path.into(),
         kind: Kind::File,
         mode: 0o444,
-        class: Class::Constant,
+        class: if order("show").is_some() { Class::Virtual } else { Class::Constant },
         summary: String::new(),
         reason: String::new(),
         needs: order("host").map(need).into_iter().collect(),

@@ -1,0 +1,82 @@
+//! Says whether a policy is fit to be used: what it declares, and how it
+//! renders recorded machines, as they are and with inputs that are missing,
+//! cut off or absurd.
+//!
+//! The default policy stands beside it as the measure: a number of the host
+//! that only the other one shows is a leak, and its time is what a render may
+//! cost.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = vproc_runtime::Engine::new(Default::default())?;
+//! let component = std::fs::read("policy.wasm")?;
+//! let report = vproc_check::check(&engine, &component, &[], &vproc_check::bundled())?;
+//! for finding in &report.findings {
+//!     println!("{finding}");
+//! }
+//! # Ok(()) }
+//! ```
+
+mod agreement;
+mod bundled;
+mod cost;
+mod layout;
+mod leaks;
+mod numbers;
+mod report;
+mod rough;
+mod smooth;
+mod trial;
+
+pub use bundled::{Named, bundled};
+pub use cost::Cost;
+pub use report::{Check, Finding, Report, Severity, Summary};
+
+use trial::Trial;
+use vproc_linux::check_sources;
+use vproc_runtime::{Engine, Error, Policy};
+use vproc_snapshot::{Manifest, Setting};
+
+/// Checks a component with these settings over these captures. Fails only
+/// where there is no policy that could be asked; everything else is a finding.
+pub fn check(
+    engine: &Engine,
+    component: &[u8],
+    settings: &[Setting],
+    captures: &[Named],
+) -> Result<Report, Error> {
+    let policy = Policy::compile(engine, component)?;
+    let default = vproc_default::load(engine, None)?;
+    let mut report = Report::new(&policy, component.len());
+    for import in policy.imports() {
+        report.find(Finding::new(
+            Check::Contract,
+            Severity::Warning,
+            format!("it imports {import}, and traps where it calls it; a policy needs no import"),
+        ));
+    }
+    for Named { name, capture } in captures {
+        let trial = Trial::new(&policy, &default, name, capture, settings);
+        let manifest = match trial.declare() {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                let finding = format!("it cannot declare what it serves: {error}");
+                report.find(Finding::new(Check::Contract, Severity::Error, finding).on(name));
+                continue;
+            }
+        };
+        report.declared(&manifest);
+        if let Err(refused) = check_sources(&Manifest::sources(&manifest.entries)) {
+            report.find(Finding::new(Check::Contract, Severity::Error, refused.to_string()));
+            break;
+        }
+        let shown = smooth::check(&trial, &manifest, &mut report);
+        numbers::check(&trial, &manifest, &shown, &mut report);
+        layout::check(&trial, &shown, &mut report);
+        agreement::check(&trial, &shown, &mut report);
+        leaks::check(&trial, &manifest, &mut report);
+        rough::check(&trial, &manifest, &mut report);
+        cost::check(&trial, &manifest, &mut report);
+    }
+    Ok(report)
+}

@@ -17,6 +17,7 @@ extern crate alloc;
 pub mod cgroup;
 pub mod contract;
 pub mod error;
+pub mod explain;
 pub mod files;
 pub mod knobs;
 pub mod process;
@@ -24,14 +25,16 @@ mod state;
 #[cfg(test)]
 mod testing;
 pub mod text;
+pub mod trace;
 pub mod units;
 mod view;
 
 pub use contract::{Class, Entry, Environment, History, Input, Kind, Need, Snapshot};
 pub use error::Error;
+pub use explain::explain;
 pub use knobs::{Knobs, Treatment};
 pub use text::Text;
-pub use view::View;
+pub use view::{Found, View};
 
 use alloc::vec::Vec;
 
@@ -84,22 +87,35 @@ const PASSED: &str = "host";
 
 /// Renders the entry at `path`.
 pub fn render(path: &str, snapshot: &Snapshot<'_>) -> Result<Rendered, Error> {
+    let mut text = Text::new();
+    let state = write(path, snapshot, None, &mut text)?;
+    Ok(Rendered { text: text.into_string(), state })
+}
+
+/// Writes the entry at `path`; an explanation records how.
+fn write(
+    path: &str,
+    snapshot: &Snapshot<'_>,
+    recorder: Option<&view::Recorder>,
+    text: &mut Text,
+) -> Result<Option<Vec<u8>>, Error> {
     let knobs = Knobs::parse(snapshot.environment.settings.iter().copied())?;
     let entry = files::find(path).ok_or(Error::UnsupportedPath)?;
     let number = entry.number(path);
     if number.is_none() && entry.is_pattern() {
         return Err(Error::UnsupportedPath);
     }
-    let view = View::new(snapshot, &knobs, number.unwrap_or(0));
-    let mut text = Text::new();
-    let state = match knobs.treatment(entry.path) {
-        Treatment::Virtual => (entry.render)(&view, &mut text)?,
+    let mut view = View::new(snapshot, &knobs, number.unwrap_or(0));
+    if let Some(recorder) = recorder {
+        view = view.recording(recorder);
+    }
+    match knobs.treatment(entry.path) {
+        Treatment::Virtual => (entry.render)(&view, text),
         Treatment::Pass => {
             text.push_str(view.text(PASSED)?);
-            None
+            Ok(None)
         }
-        Treatment::Mask => None,
-        Treatment::Deny => return Err(Error::Denied),
-    };
-    Ok(Rendered { text: text.into_string(), state })
+        Treatment::Mask => Ok(None),
+        Treatment::Deny => Err(Error::Denied),
+    }
 }

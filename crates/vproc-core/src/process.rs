@@ -3,7 +3,8 @@
 use crate::contract::{Need, Process};
 use crate::knobs::UptimeRule;
 use crate::text::number;
-use crate::units::{Nanos, Ticks};
+use crate::trace::{Amount, Trace};
+use crate::units::{Count, Nanos, Ticks};
 use crate::{Error, View};
 
 const STAT: &str = "init-stat";
@@ -21,11 +22,12 @@ pub const CLOCK: Need = Need::process(OFFSETS, Process::Init, "timens_offsets");
 /// command in field 2 may hold spaces and parentheses, so fields are counted
 /// from the last closing one.
 pub fn start(view: &View<'_>) -> Result<Nanos, Error> {
-    let (_, fields) =
-        view.text(STAT)?.rsplit_once(')').ok_or(Error::malformed(STAT, "no command"))?;
+    let stat = view.text(STAT)?;
+    let (_, fields) = stat.rsplit_once(')').ok_or(Error::malformed(STAT, "no command"))?;
     let start = fields.split_ascii_whitespace().nth(22 - 3).and_then(number);
     let start = start.ok_or(Error::malformed(STAT, "no start time in field 22"))?;
-    Ok(Ticks(start).nanos(view.environment().user_hz))
+    let start = view.trace(STAT, 0).read("field 22", "", Ticks(start));
+    Ok(start.nanos(view.environment().user_hz).named("start of the container's init"))
 }
 
 /// How long the container's clock has run: what `/proc/uptime` shows, and for
@@ -38,7 +40,8 @@ pub fn clock(view: &View<'_>) -> Result<Nanos, Error> {
     Ok(match view.knobs().uptime {
         UptimeRule::Auto => ClockOffset::read(view)?.shift(view.now()),
         UptimeRule::Age => view.now().minus(start(view)?),
-    })
+    }
+    .named("the container's clock"))
 }
 
 /// How far the container's boot-time clock is ahead of the host's.
@@ -48,6 +51,7 @@ pub struct ClockOffset {
     pub seconds: i64,
     /// And nanoseconds: below a second, added also where `seconds` is below 0.
     pub nanos: u64,
+    trace: Trace,
 }
 
 impl ClockOffset {
@@ -58,13 +62,14 @@ impl ClockOffset {
     /// `proc_timens_show_offsets` in `kernel/time/namespace.c`).
     pub fn read(view: &View<'_>) -> Result<Self, Error> {
         let Some(text) = view.optional(OFFSETS)? else { return Ok(ClockOffset::default()) };
+        let trace = view.trace(OFFSETS, 0);
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace();
             if matches!(words.next(), Some("boottime" | "7")) {
                 let seconds = words.next().and_then(|word| word.parse().ok());
                 let nanos = words.next().and_then(number).filter(|nanos| *nanos < SECOND);
                 return match (seconds, nanos) {
-                    (Some(seconds), Some(nanos)) => Ok(ClockOffset { seconds, nanos }),
+                    (Some(seconds), Some(nanos)) => Ok(ClockOffset { seconds, nanos, trace }),
                     _ => Err(Error::malformed(OFFSETS, "not an offset in seconds and nanoseconds")),
                 };
             }
@@ -75,8 +80,24 @@ impl ClockOffset {
     /// A time of the host's clock on the container's; not below 0.
     pub fn shift(self, time: Nanos) -> Nanos {
         let offset = i128::from(self.seconds) * i128::from(SECOND) + i128::from(self.nanos);
-        let shifted = (i128::from(time.0) + offset).max(0);
-        Nanos(u64::try_from(shifted).unwrap_or(u64::MAX))
+        let amount = Nanos(u64::try_from(offset.unsigned_abs()).unwrap_or(u64::MAX));
+        match offset {
+            0 => time,
+            1.. => time.plus(self.trace.read("boottime", "", amount)),
+            _ => time.minus(self.trace.read("boottime", "", amount)),
+        }
+    }
+
+    /// A time in seconds since 1970 at which the host's clock was 0, of the
+    /// container's; not below 0. As much later as that clock is behind
+    /// (`timens_sub_boottime`): the kernel leaves out what is below a second.
+    pub fn boot(self, host: Count) -> Count {
+        let seconds = Count(self.seconds.unsigned_abs());
+        match self.seconds {
+            0 => host,
+            1.. => host.minus(self.trace.read("boottime", "", seconds)),
+            _ => host.plus(self.trace.read("boottime", "", seconds)),
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! Reading and printing text as the kernel lays it out.
 
+use crate::trace::{Amount, Origin, Provenance};
+use crate::units::Count;
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// Reads a decimal number; one that does not fit saturates. `None` where
 /// `text` is not all digits.
@@ -51,7 +55,61 @@ pub fn pair(text: &str, key: &str) -> Option<u64> {
 
 /// The text of a virtual file under construction.
 #[derive(Debug, Default)]
-pub struct Text(String);
+pub struct Text {
+    text: String,
+    /// Where which number stands; only in an explanation.
+    marks: Option<Box<Marks>>,
+}
+
+/// What an explanation knows of a text.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// In the order of the text.
+    pub(crate) numbers: Vec<Mark>,
+    /// Names of lines, and where in a line each was given.
+    pub(crate) labels: Vec<(usize, String)>,
+    /// What is said of lines without numbers, and from where on.
+    pub(crate) rules: Vec<(usize, Rule)>,
+    next: About,
+}
+
+/// Where a line comes from, and why.
+pub(crate) type Rule = (Provenance, &'static str);
+
+/// A number in a text.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    pub(crate) start: usize,
+    /// Where it ends; equal to `start` if it is not in the text.
+    pub(crate) end: usize,
+    pub(crate) layout: Layout,
+    pub(crate) value: Origin,
+    pub(crate) about: About,
+}
+
+/// What is said of a number before it is printed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct About {
+    pub(crate) column: &'static str,
+    pub(crate) provenance: Option<Provenance>,
+    pub(crate) reason: &'static str,
+}
+
+/// How a value is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// As a decimal number, at most 2^63 − 1.
+    Number,
+    /// Hundredths, as a number with two decimals.
+    Hundredths,
+    /// A list of so many CPUs.
+    CpuList,
+    /// Not at all: it decides how many lines there are.
+    Unprinted,
+}
+
+/// Most numbers have one of them.
+const DIGITS: &str = "0123456789";
 
 /// Digits of the largest `u64`.
 const MAX_DIGITS: usize = 20;
@@ -62,24 +120,110 @@ const BLANKS: &str = "                                                ";
 impl Text {
     /// An empty file, with room for a typical one.
     pub fn new() -> Self {
-        Text(String::with_capacity(2048))
+        Text { text: String::with_capacity(2048), marks: None }
+    }
+
+    /// An empty file that remembers where its numbers stand.
+    pub(crate) fn marked() -> Self {
+        Text { marks: Some(Box::default()), ..Text::new() }
     }
 
     /// The finished text.
     pub fn into_string(self) -> String {
-        self.0
+        self.text
+    }
+
+    /// The finished text, and what is known of it.
+    pub(crate) fn into_parts(self) -> (String, Marks) {
+        (self.text, self.marks.map_or_else(Marks::default, |marks| *marks))
     }
 
     /// Adds text.
     pub fn push_str(&mut self, text: &str) -> &mut Self {
-        self.0.push_str(text);
+        self.text.push_str(text);
         self
+    }
+
+    /// What an explanation calls this line; its first word if nothing is said.
+    #[inline(always)]
+    pub fn label(&mut self, label: &str) -> &mut Self {
+        if self.marks.is_some() {
+            self.add_label(label);
+        }
+        self
+    }
+
+    /// What an explanation calls the next number, if the line has several.
+    #[inline(always)]
+    pub fn column(&mut self, column: &'static str) -> &mut Self {
+        if let Some(marks) = &mut self.marks {
+            marks.next.column = column;
+        }
+        self
+    }
+
+    /// Where the next number comes from, and why, in words. Only for what
+    /// the number's own origin cannot tell.
+    #[inline(always)]
+    pub fn rule(&mut self, provenance: Provenance, reason: &'static str) -> &mut Self {
+        if let Some(marks) = &mut self.marks {
+            marks.next.provenance = Some(provenance);
+            marks.next.reason = reason;
+        }
+        self
+    }
+
+    /// Where the lines from here on come from, and why, in words: those that
+    /// have no numbers of their own.
+    #[inline(always)]
+    pub fn lines_are(&mut self, provenance: Provenance, reason: &'static str) -> &mut Self {
+        if let Some(marks) = &mut self.marks {
+            marks.rules.push((self.text.len(), (provenance, reason)));
+        }
+        self
+    }
+
+    /// A number that is not printed and decides which lines there are.
+    #[inline(always)]
+    pub fn decided_by(&mut self, name: &'static str, number: Count) -> &mut Self {
+        if self.marks.is_some() {
+            let start = self.text.len();
+            self.column(name).mark(start, Layout::Unprinted, number);
+        }
+        self
+    }
+
+    /// Adds a list of CPUs, of which there are so many.
+    pub fn push_cpus(&mut self, count: Count, print: impl FnOnce(&mut Text)) -> &mut Self {
+        let start = self.text.len();
+        print(self);
+        if self.marks.is_some() {
+            self.mark(start, Layout::CpuList, count);
+        }
+        self
+    }
+
+    #[cold]
+    fn add_label(&mut self, label: &str) {
+        if let Some(marks) = &mut self.marks {
+            marks.labels.push((self.text.len(), label.into()));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mark(&mut self, start: usize, layout: Layout, value: Count) {
+        if let Some(marks) = &mut self.marks {
+            let about = core::mem::take(&mut marks.next);
+            let (end, value) = (self.text.len(), value.origin());
+            marks.numbers.push(Mark { start, end, layout, value, about });
+        }
     }
 
     /// Adds the same character several times.
     pub fn push_repeated(&mut self, character: char, times: usize) -> &mut Self {
         for _ in 0..times {
-            self.0.push(character);
+            self.text.push(character);
         }
         self
     }
@@ -98,7 +242,8 @@ impl Text {
     }
 
     /// Adds a number.
-    pub fn push_number(&mut self, value: u64) -> &mut Self {
+    #[inline(always)]
+    pub fn push_number(&mut self, value: impl Into<Count>) -> &mut Self {
         self.push_right(value, 0)
     }
 
@@ -106,8 +251,25 @@ impl Text {
     ///
     /// Saturates where a reader that parses into a signed `long` would: no
     /// count of a kernel gets there, other than by wrapping below zero.
+    #[inline(always)]
+    pub fn push_right(&mut self, value: impl Into<Count>, width: usize) -> &mut Self {
+        let value = value.into();
+        self.push_digits(value.0, width);
+        if self.marks.is_some() {
+            let digits = digits(value.0.min(i64::MAX.unsigned_abs()));
+            self.mark(self.text.len().saturating_sub(digits), Layout::Number, value);
+        }
+        self
+    }
+
+    /// Adds a number that counts nothing, such as that of a CPU.
     #[inline(never)]
-    pub fn push_right(&mut self, value: u64, width: usize) -> &mut Self {
+    pub fn push_digits(&mut self, value: u64, width: usize) -> &mut Self {
+        let digit = (value < 10).then_some(value as usize);
+        if let Some(digit) = digit.and_then(|at| DIGITS.get(at..at + 1)) {
+            self.push_spaces(width.saturating_sub(1));
+            return self.push_str(digit);
+        }
         let mut digits = [b'0'; MAX_DIGITS];
         let mut rest = value.min(i64::MAX.unsigned_abs());
         let mut start = MAX_DIGITS;
@@ -125,9 +287,14 @@ impl Text {
     }
 
     /// Adds hundredths as a number with two decimals: C's `%lu.%02lu`.
-    pub fn push_hundredths(&mut self, value: u64) -> &mut Self {
-        self.push_number(value / 100).push_str(if value % 100 < 10 { ".0" } else { "." });
-        self.push_number(value % 100)
+    pub fn push_hundredths(&mut self, value: impl Into<Count>) -> &mut Self {
+        let (value, start) = (value.into(), self.text.len());
+        self.push_digits(value.0 / 100, 0).push_str(if value.0 % 100 < 10 { ".0" } else { "." });
+        self.push_digits(value.0 % 100, 0);
+        if self.marks.is_some() {
+            self.mark(start, Layout::Hundredths, value);
+        }
+        self
     }
 }
 
@@ -153,8 +320,8 @@ mod tests {
     #[test]
     fn prints_as_printf_does() {
         let mut text = Text::new();
-        text.push_right(0, 8).push_right(u64::MAX, 3).push_str("|").push_right(42, 0);
-        text.push_str("|").push_hundredths(305).push_str("|").push_hundredths(99);
+        text.push_right(0u64, 8).push_right(u64::MAX, 3).push_str("|").push_right(42u64, 0);
+        text.push_str("|").push_hundredths(305u64).push_str("|").push_hundredths(99u64);
         assert_eq!(text.into_string(), "       09223372036854775807|42|3.05|0.99");
     }
 

@@ -1,8 +1,11 @@
 //! What a renderer sees of a snapshot.
 
 use crate::contract::{Content, Environment, Input, Snapshot, TaskCounts};
-use crate::units::Nanos;
+use crate::trace::Trace;
+use crate::units::{Count, Nanos};
 use crate::{Error, Knobs};
+use alloc::vec::Vec;
+use core::cell::RefCell;
 
 /// A snapshot and the knobs that were read from it.
 #[derive(Debug, Clone, Copy)]
@@ -10,6 +13,14 @@ pub struct View<'a> {
     snapshot: &'a Snapshot<'a>,
     knobs: &'a Knobs,
     number: u32,
+    recorder: Option<&'a Recorder>,
+}
+
+/// What an explanation has to know of a render beside its numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder {
+    /// Keys of the inputs that were looked at, in that order.
+    pub(crate) seen: RefCell<Vec<&'static str>>,
 }
 
 /// A cgroup file's text and where it was found.
@@ -21,6 +32,16 @@ pub struct Found<'a> {
     pub level: u32,
     /// How far below the root.
     pub depth: u32,
+    /// Gives numbers that are read from the text their origin.
+    pub trace: Trace,
+}
+
+impl Found<'_> {
+    /// The file's only number; `None` where it is none.
+    pub fn number(&self) -> Option<Count> {
+        let number = crate::text::number(self.text.trim())?;
+        Some(self.trace.read("", self.text, Count(number)))
+    }
 }
 
 /// errnos that say "this host or this group does not have it", in contrast to
@@ -29,7 +50,27 @@ const NOT_THERE: [u32; 4] = [2, 6, 19, 95];
 
 impl<'a> View<'a> {
     pub(crate) fn new(snapshot: &'a Snapshot<'a>, knobs: &'a Knobs, number: u32) -> Self {
-        View { snapshot, knobs, number }
+        View { snapshot, knobs, number, recorder: None }
+    }
+
+    pub(crate) fn recording(self, recorder: &'a Recorder) -> Self {
+        View { recorder: Some(recorder), ..self }
+    }
+
+    /// Gives numbers that are read from an input their origin. `level` is
+    /// that of the group, and 0 for other inputs.
+    #[inline]
+    pub fn trace(&self, key: &'static str, level: u32) -> Trace {
+        match self.recorder {
+            None => Trace::OFF,
+            Some(_) => Trace::of(key, level),
+        }
+    }
+
+    /// Gives numbers their origin that are known without an input.
+    #[inline]
+    pub fn given(&self) -> Trace {
+        self.trace("", 0)
     }
 
     /// The number in the path, of an entry that stands for several files.
@@ -49,7 +90,7 @@ impl<'a> View<'a> {
 
     /// `CLOCK_BOOTTIME` of the host.
     pub fn now(&self) -> Nanos {
-        Nanos(self.snapshot.now)
+        self.given().given("the host's clock", Nanos(self.snapshot.now))
     }
 
     /// Whether the subject is the host itself.
@@ -63,6 +104,12 @@ impl<'a> View<'a> {
     }
 
     fn inputs(&self, key: &'static str) -> impl Iterator<Item = &'a Input<'a>> + use<'a> {
+        if let Some(recorder) = self.recorder {
+            let mut seen = recorder.seen.borrow_mut();
+            if !seen.contains(&key) {
+                seen.push(key);
+            }
+        }
         self.snapshot.inputs.iter().filter(move |input| input.key == key)
     }
 
@@ -88,8 +135,13 @@ impl<'a> View<'a> {
         &self,
         key: &'static str,
     ) -> impl Iterator<Item = Result<Found<'a>, Error>> + use<'a> {
+        let is_recorded = self.recorder.is_some();
         self.inputs(key).filter_map(move |input| match input.content {
-            Content::Text(text) => Some(Ok(Found { text, level: input.level, depth: input.depth })),
+            Content::Text(text) => {
+                let Input { level, depth, .. } = *input;
+                let trace = if is_recorded { Trace::of(key, level) } else { Trace::OFF };
+                Some(Ok(Found { text, level, depth, trace }))
+            }
             Content::Absent(errno) if NOT_THERE.contains(&errno) => None,
             Content::Absent(_) => Some(Err(Error::MissingInput(key))),
             Content::Bytes(_) => Some(Err(Error::malformed(key, "not UTF-8 text"))),

@@ -6,10 +6,12 @@
 //! `Documentation/admin-guide/cgroup-v1/cpusets.rst`.
 
 pub use super::cpuset::CpuSet;
-use super::own_text;
+use super::own_found;
 use crate::contract::{Environment, Need, Scope};
 use crate::knobs::{CpuLimit, Knobs, Numbering, Rounding};
 use crate::text::number;
+use crate::trace::{Amount, Trace};
+use crate::units::Count;
 use crate::{Error, View};
 
 /// Key of the host's list of CPUs in use.
@@ -52,6 +54,8 @@ pub struct CpuView {
     numbering: Numbering,
     clipped: bool,
     complete: bool,
+    /// Of `host`, and how it came about.
+    number: Count,
 }
 
 /// One CPU that a container sees.
@@ -72,21 +76,28 @@ impl CpuView {
     /// container sees the host's first one, so that it never has none.
     pub fn read(view: &View<'_>) -> Result<Self, Error> {
         let online = some_cpus(view, ONLINE)?;
-        let set = match (cpuset(view)?, &online) {
-            (Some(set), Some(online)) => match set.intersection(online) {
-                common if common.is_empty() => online.first(1),
-                common => common,
+        let (set, size) = match (cpuset(view)?, &online) {
+            (Some((set, size)), Some((online, all))) => match set.intersection(online) {
+                common if common.is_empty() => {
+                    (online.first(1), (*all).min(Count(1)).noted("the cpuset has no CPU in use"))
+                }
+                common => {
+                    let count = Count(u64::from(common.len()));
+                    (common, count.common(size, *all))
+                }
             },
             (Some(set), None) => set,
-            (None, Some(online)) => online.clone(),
+            (None, Some((online, all))) => (online.clone(), all.noted("there is no cpuset")),
             (None, None) => return Err(Error::MissingInput(ONLINE)),
         };
-        let count = count(view, set.len())?;
+        let number = count(view, size)?.named("CPUs");
+        let count = u32::try_from(number.0).unwrap_or(u32::MAX);
         Ok(CpuView {
             host: set.first(count),
             numbering: view.knobs().cpu_numbering,
             clipped: count < set.len(),
-            complete: online.is_some_and(|online| online.len() == count),
+            complete: online.is_some_and(|(online, _)| online.len() == count),
+            number,
         })
     }
 
@@ -96,13 +107,18 @@ impl CpuView {
         if !view.is_host() {
             return CpuView::read(view);
         }
-        let host = some_cpus(view, ONLINE)?.ok_or(Error::MissingInput(ONLINE))?;
-        Ok(CpuView { host, numbering: Numbering::Host, clipped: false, complete: true })
+        let (host, number) = some_cpus(view, ONLINE)?.ok_or(Error::MissingInput(ONLINE))?;
+        Ok(CpuView { host, numbering: Numbering::Host, clipped: false, complete: true, number })
     }
 
     /// How many CPUs there are.
     pub fn count(&self) -> u32 {
         self.host.len()
+    }
+
+    /// How many there are, and how that came about.
+    pub fn number(&self) -> Count {
+        self.number
     }
 
     /// Whether a quota or shares hide some of the cpuset's CPUs, so that what
@@ -146,14 +162,16 @@ impl CpuView {
 /// A list of CPUs that says something. A v1 cpuset that was never configured
 /// is empty, and no task can be in it (`cpuset_can_attach_check`,
 /// `kernel/cgroup/cpuset.c`), so an empty list says nothing.
-fn some_cpus(view: &View<'_>, key: &'static str) -> Result<Option<CpuSet>, Error> {
-    let Some(text) = view.optional(key)? else { return Ok(None) };
-    Ok(Some(CpuSet::parse(key, text)?).filter(|set| !set.is_empty()))
+fn some_cpus(view: &View<'_>, key: &'static str) -> Result<Option<(CpuSet, Count)>, Error> {
+    let Some(found) = view.found(key)? else { return Ok(None) };
+    let set = CpuSet::parse(key, found.text)?;
+    let count = found.trace.read("", found.text, Count(u64::from(set.len())));
+    Ok(Some((set, count)).filter(|(set, _)| !set.is_empty()))
 }
 
 /// What v2 allows, else what v1 does. A root group's set is all CPUs, which
 /// is no less true of a container.
-fn cpuset(view: &View<'_>) -> Result<Option<CpuSet>, Error> {
+fn cpuset(view: &View<'_>) -> Result<Option<(CpuSet, Count)>, Error> {
     for key in [V2_SET, V1_EFFECTIVE_SET, V1_SET] {
         if let Some(set) = some_cpus(view, key)? {
             return Ok(Some(set));
@@ -163,65 +181,82 @@ fn cpuset(view: &View<'_>) -> Result<Option<CpuSet>, Error> {
 }
 
 /// How many of a set's CPUs are visible.
-fn count(view: &View<'_>, set: u32) -> Result<u32, Error> {
+fn count(view: &View<'_>, set: Count) -> Result<Count, Error> {
     let knobs = view.knobs();
     let quota = match knobs.cpus {
         CpuLimit::Cpuset => None,
-        CpuLimit::Quota | CpuLimit::Shares => lowest_quota(view)?,
+        CpuLimit::Quota | CpuLimit::Shares => lowest_quota(view, knobs.cpu_rounding)?,
     };
     let shares = match knobs.cpus {
         CpuLimit::Cpuset | CpuLimit::Quota => None,
         CpuLimit::Shares => shares(view)?,
     };
-    let quota = quota.map(|quota| quota.cpus(knobs.cpu_rounding));
-    let Some(clip) = [quota, shares].into_iter().flatten().min() else { return Ok(set) };
-    Ok(clip.max(knobs.cpu_minimum.0).max(1).min(set))
+    let clip = match (quota, shares) {
+        (Some(quota), Some(shares)) => quota.min(shares),
+        (quota, shares) => match quota.or(shares) {
+            Some(clip) => clip,
+            None if knobs.cpus == CpuLimit::Cpuset => return Ok(set),
+            None => return Ok(set.noted("no group has a CPU quota")),
+        },
+    };
+    let minimum =
+        view.given().given("the setting `cpu-minimum`", knobs.cpu_minimum.0.max(1).into());
+    Ok(clip.max(minimum).min(set))
 }
 
 /// CPU time in each period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Quota {
-    time: u64,
+    time: Count,
     /// Not 0.
-    period: u64,
+    period: Count,
 }
 
 impl Quota {
-    fn new(key: &'static str, time: &str, period: &str) -> Result<Self, Error> {
-        match (number(time), number(period)) {
-            (Some(time), Some(period)) if period > 0 => Ok(Quota { time, period }),
+    fn new(key: &'static str, time: Word<'_>, period: Word<'_>) -> Result<Self, Error> {
+        match (time.number(), period.number()) {
+            (Some(time), Some(period)) if period.0 > 0 => Ok(Quota { time, period }),
             _ => Err(Error::malformed(key, "not a quota and a period above 0")),
         }
     }
 
-    fn is_below(self, other: Quota) -> bool {
-        let product = |a: u64, b: u64| u128::from(a) * u128::from(b);
-        product(self.time, other.period) < product(other.time, self.period)
-    }
-
-    fn cpus(self, rounding: Rounding) -> u32 {
-        let (time, period) = (u128::from(self.time), u128::from(self.period));
-        let cpus = match rounding {
-            Rounding::Ceil => time.div_ceil(period),
-            Rounding::Floor => time / period,
-            Rounding::Nearest => (2 * time + period) / (2 * period),
-        };
-        u32::try_from(cpus).unwrap_or(u32::MAX)
+    fn cpus(self, rounding: Rounding) -> Count {
+        match rounding {
+            Rounding::Ceil => self.time.divided_up(self.period),
+            Rounding::Floor => self.time.divided(self.period),
+            Rounding::Nearest => self.time.divided_nearest(self.period),
+        }
     }
 }
 
-/// The lowest quota over the leaf and all its ancestors.
-fn lowest_quota(view: &View<'_>) -> Result<Option<Quota>, Error> {
-    let mut lowest: Option<Quota> = None;
+/// A number in a file of quotas.
+#[derive(Clone, Copy)]
+struct Word<'a> {
+    text: &'a str,
+    /// What it is, where the file has two.
+    item: &'static str,
+    trace: Trace,
+}
+
+impl Word<'_> {
+    fn number(self) -> Option<Count> {
+        Some(self.trace.read(self.item, self.text, Count(number(self.text)?)))
+    }
+}
+
+/// How many CPUs the lowest quota over the leaf and all its ancestors is worth.
+fn lowest_quota(view: &View<'_>, rounding: Rounding) -> Result<Option<Count>, Error> {
+    let mut lowest: Option<Count> = None;
     let mut lower = |quota: Quota| {
-        if lowest.is_none_or(|lowest| quota.is_below(lowest)) {
-            lowest = Some(quota);
-        }
+        let cpus = quota.cpus(rounding);
+        lowest = Some(lowest.map_or(cpus, |lowest| lowest.min(cpus)));
     };
     for found in view.lineage(V2_QUOTA) {
-        let mut words = found?.text.split_ascii_whitespace();
-        let (time, period) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-        if time != "max" {
+        let found = found?;
+        let mut words = found.text.split_ascii_whitespace();
+        let mut word = |item| Word { text: words.next().unwrap_or(""), item, trace: found.trace };
+        let (time, period) = (word("quota"), word("period"));
+        if time.text != "max" {
             lower(Quota::new(V2_QUOTA, time, period)?);
         }
     }
@@ -234,7 +269,9 @@ fn lowest_quota(view: &View<'_>) -> Result<Option<Quota>, Error> {
         let mut periods = view.lineage(V1_PERIOD);
         let period = periods.find(|period| !matches!(period, Ok(p) if p.level != found.level));
         let period = period.ok_or(Error::MissingInput(V1_PERIOD))??;
-        lower(Quota::new(V1_QUOTA, found.text.trim(), period.text.trim())?);
+        let time = Word { text: found.text.trim(), item: "", trace: found.trace };
+        let period = Word { text: period.text.trim(), item: "", trace: period.trace };
+        lower(Quota::new(V1_QUOTA, time, period)?);
     }
     Ok(lowest)
 }
@@ -243,11 +280,11 @@ fn lowest_quota(view: &View<'_>) -> Result<Option<Quota>, Error> {
 /// (v2) a CPU, which is what a group has that nobody gave another. On v1
 /// container managers set 1024 for each CPU that was asked for; on v2 some
 /// convert these to lower weights, and then fewer CPUs show than were meant.
-fn shares(view: &View<'_>) -> Result<Option<u32>, Error> {
-    for (key, one) in [(V2_WEIGHT, 100), (V1_SHARES, 1024)] {
-        if let Some(text) = own_text(view, key)? {
-            let shares = number(text.trim()).ok_or(Error::malformed(key, "not a number"))?;
-            return Ok(Some(u32::try_from(shares.div_ceil(one)).unwrap_or(u32::MAX)));
+fn shares(view: &View<'_>) -> Result<Option<Count>, Error> {
+    for (key, one) in [(V2_WEIGHT, 100u32), (V1_SHARES, 1024)] {
+        if let Some(found) = own_found(view, key)? {
+            let shares = found.number().ok_or(Error::malformed(key, "not a number"))?;
+            return Ok(Some(shares.divided_up(one)));
         }
     }
     Ok(None)

@@ -145,9 +145,9 @@ impl CpuSet {
     pub fn print_list(&self, out: &mut Text) {
         for (range, index) in self.ranges.iter().zip(0u32..) {
             out.push_str(if index == 0 { "" } else { "," });
-            out.push_number(u64::from(range.first));
+            out.push_digits(u64::from(range.first), 0);
             if range.last > range.first {
-                out.push_str("-").push_number(u64::from(range.last));
+                out.push_str("-").push_digits(u64::from(range.last), 0);
             }
         }
     }

@@ -4,7 +4,8 @@
 
 use super::{lower, lowest_limit, own_bytes};
 use crate::contract::{CgroupVersion, Need, Scope};
-use crate::units::{Bytes, Kib};
+use crate::trace::Amount;
+use crate::units::{Bytes, Count, Kib};
 use crate::{Error, View};
 
 const LIMIT: &str = "hugetlb.max";
@@ -56,28 +57,40 @@ needs! {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HugePages {
     /// Pages that the container may use.
-    pub total: u64,
+    pub total: Count,
     /// Of these, pages that it does not use.
-    pub free: u64,
+    pub free: Count,
 }
 
 impl HugePages {
     /// Reads [`NEEDS`]. `host_total` is the host's `HugePages_Total`, `size`
     /// the bytes of a page, `memory` the container's `MemTotal`: readers
     /// subtract the pool from it.
-    pub fn read(view: &View<'_>, host_total: u64, size: Bytes, memory: Kib) -> Result<Self, Error> {
-        if size == Bytes::ZERO || host_total == 0 {
-            return Ok(HugePages::default());
+    pub fn read(
+        view: &View<'_>,
+        host_total: Count,
+        size: Bytes,
+        memory: Kib,
+    ) -> Result<Self, Error> {
+        let none = |why| {
+            let nothing = view.given().given(why, Count::ZERO);
+            Ok(HugePages { total: nothing, free: nothing })
+        };
+        if size == Bytes::ZERO || host_total == Count::ZERO {
+            return none("the host has no pool of huge pages");
         }
         let usage = match own_bytes(view, USAGE)? {
             Some(usage) => Some(usage),
             None => own_bytes(view, V1_USAGE)?,
         };
-        let Some(usage) = usage else { return Ok(HugePages::default()) };
+        let Some(usage) = usage else { return none("no group counts huge pages") };
         let limit = lower(lowest_limit(view, LIMIT)?, lowest_limit(view, V1_LIMIT)?);
-        let total = limit.map_or(host_total, |limit| (limit.bytes.0 / size.0).min(host_total));
-        let total = total.min(memory.bytes().0 / size.0);
-        Ok(HugePages { total, free: total.saturating_sub(usage.0.div_ceil(size.0)) })
+        let total = match limit {
+            Some(limit) => limit.bytes.in_parts_of(size).min(host_total),
+            None => host_total.noted("no group limits huge pages"),
+        };
+        let total = total.min(memory.bytes().in_parts_of(size)).named("HugePages_Total");
+        Ok(HugePages { total, free: total.minus(usage.in_parts_of_up(size)) })
     }
 }
 
@@ -97,7 +110,7 @@ mod tests {
 
     fn read(inputs: Vec<Input<'_>>) -> HugePages {
         let (snapshot, knobs) = (snapshot(inputs), Knobs::default());
-        HugePages::read(&View::new(&snapshot, &knobs, 0), 512, SIZE, MEMORY).unwrap()
+        HugePages::read(&View::new(&snapshot, &knobs, 0), Count(512), SIZE, MEMORY).unwrap()
     }
 
     #[test]
@@ -111,16 +124,19 @@ mod tests {
                 ])
             };
             let parents = with("33554432\n", "8388608\n", "2097152\n");
-            assert_eq!(parents, HugePages { total: 4, free: 3 });
+            assert_eq!(parents, HugePages { total: Count(4), free: Count(3) });
             let unlimited = with("9223372036854771712\n", "9223372036854771712\n", "0\n");
-            assert_eq!(unlimited, HugePages { total: 512, free: 512 });
+            assert_eq!(unlimited, HugePages { total: Count(512), free: Count(512) });
             // Lowered below the usage; a part of a page is a page in use.
             let lowered = with("2097152\n", "2097152\n", "6291456\n");
-            assert_eq!(lowered, HugePages { total: 1, free: 0 });
-            assert_eq!(with("4194304\n", "4194304\n", "1\n"), HugePages { total: 2, free: 1 });
+            assert_eq!(lowered, HugePages { total: Count(1), free: Count(0) });
+            assert_eq!(
+                with("4194304\n", "4194304\n", "1\n"),
+                HugePages { total: Count(2), free: Count(1) }
+            );
         }
         let max = read(vec![cgroup(LIMIT, 0, 1, "max\n"), cgroup(USAGE, 0, 1, "0\n")]);
-        assert_eq!(max, HugePages { total: 512, free: 512 });
+        assert_eq!(max, HugePages { total: Count(512), free: Count(512) });
     }
 
     #[test]
@@ -135,8 +151,11 @@ mod tests {
     fn a_host_without_a_pool_has_none_to_give() {
         let (snapshot, knobs) = (snapshot(vec![cgroup(USAGE, 0, 1, "0")]), Knobs::default());
         let view = View::new(&snapshot, &knobs, 0);
-        assert_eq!(HugePages::read(&view, 0, SIZE, MEMORY), Ok(HugePages::default()));
-        assert_eq!(HugePages::read(&view, 512, Bytes::ZERO, MEMORY), Ok(HugePages::default()));
+        assert_eq!(HugePages::read(&view, Count(0), SIZE, MEMORY), Ok(HugePages::default()));
+        assert_eq!(
+            HugePages::read(&view, Count(512), Bytes::ZERO, MEMORY),
+            Ok(HugePages::default())
+        );
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! `Documentation/admin-guide/cgroup-v1/blkio-controller.rst`, and for the
 //! shape of the lines `block/blk-cgroup.c`, `block/blk-throttle.c`.
 
-use super::own_text;
+use super::own_found;
 use crate::contract::{Need, Scope};
 use crate::text::number;
-use crate::units::Bytes;
-use crate::{Error, View};
+use crate::trace::{Amount, Trace};
+use crate::units::{Bytes, Count};
+use crate::{Error, Found, View};
 use alloc::collections::BTreeMap;
+use alloc::format;
 
 /// Bytes and operations by device.
 ///
@@ -58,7 +60,7 @@ pub struct Transfer {
     /// How much.
     pub bytes: Bytes,
     /// In how many operations.
-    pub operations: u64,
+    pub operations: Count,
 }
 
 /// I/O with one device.
@@ -74,14 +76,17 @@ pub struct Activity {
 
 /// I/O of a container. Empty where no group of its own counts it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Io(BTreeMap<Device, Activity>);
+pub struct Io {
+    devices: BTreeMap<Device, Activity>,
+    given: Trace,
+}
 
 impl Io {
     /// Reads [`NEEDS`].
     pub fn read(view: &View<'_>) -> Result<Self, Error> {
-        let mut io = Io::default();
-        if let Some(text) = own_text(view, "io.stat")? {
-            io.add_v2(text);
+        let mut io = Io { given: view.given(), ..Io::default() };
+        if let Some(found) = own_found(view, "io.stat")? {
+            io.add_v2(found.text, found.trace);
             return Ok(io);
         }
         let throttle = [
@@ -89,16 +94,16 @@ impl Io {
             ("blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced"),
         ];
         for ((recursive, own), unit) in throttle.into_iter().zip([Unit::Bytes, Unit::Operations]) {
-            match own_text(view, recursive)? {
-                Some(text) => io.add_v1(text, unit),
-                None => io.add_v1(own_text(view, own)?.unwrap_or_default(), unit),
+            match own_found(view, recursive)? {
+                Some(found) => io.add_v1(Some(found), unit),
+                None => io.add_v1(own_found(view, own)?, unit),
             }
         }
         for (key, unit) in [
             ("blkio.bfq.io_service_bytes_recursive", Unit::Bytes),
             ("blkio.bfq.io_serviced_recursive", Unit::Operations),
         ] {
-            io.add_v1(own_text(view, key)?.unwrap_or_default(), unit);
+            io.add_v1(own_found(view, key)?, unit);
         }
         Ok(io)
     }
@@ -108,7 +113,7 @@ impl Io {
     /// Keys of cost models and latency targets may follow, and a device
     /// without I/O may stand without keys, on a line of its own or, on some
     /// kernels of 5.x, before the next device.
-    fn add_v2(&mut self, text: &str) {
+    fn add_v2(&mut self, text: &str, trace: Trace) {
         for line in text.lines() {
             let mut device = None;
             for word in line.split_ascii_whitespace() {
@@ -116,12 +121,14 @@ impl Io {
                     // Some kernels print `(unknown)` for a device that is gone.
                     device = Device::parse(word);
                     if let Some(device) = device {
-                        self.0.entry(device).or_default();
+                        self.devices.entry(device).or_default();
                     }
                     continue;
                 };
                 if let (Some(device), Some(value)) = (device, number(value)) {
-                    self.0.entry(device).or_default().set(key, value);
+                    let Device { major, minor } = device;
+                    let value = trace.read_at(|| format!("{major}:{minor} {key}"), Count(value));
+                    self.devices.entry(device).or_default().set(key, value);
                 }
             }
         }
@@ -132,7 +139,8 @@ impl Io {
     ///
     /// Throttling and BFQ see the same operations, so that the larger number
     /// counts and not the sum.
-    fn add_v1(&mut self, text: &str, unit: Unit) {
+    fn add_v1(&mut self, found: Option<Found<'_>>, unit: Unit) {
+        let Some(Found { text, trace, .. }) = found else { return };
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace();
             let (Some(device), Some(direction), Some(value)) =
@@ -140,23 +148,39 @@ impl Io {
             else {
                 continue;
             };
-            let activity = self.0.entry(device).or_default();
+            let activity = self.devices.entry(device).or_default();
             let transfer = match direction {
                 "Read" => &mut activity.read,
                 "Write" => &mut activity.written,
                 "Discard" => &mut activity.discarded,
                 _ => continue,
             };
+            let Device { major, minor } = device;
+            let item = || format!("{major}:{minor} {direction}");
             match unit {
-                Unit::Bytes => transfer.bytes = transfer.bytes.max(Bytes(value)),
-                Unit::Operations => transfer.operations = transfer.operations.max(value),
+                Unit::Bytes => {
+                    let bytes = trace.read_at(item, Bytes(value));
+                    transfer.bytes = transfer.bytes.max(bytes);
+                }
+                Unit::Operations => {
+                    let operations = trace.read_at(item, Count(value));
+                    transfer.operations = transfer.operations.max(operations);
+                }
             }
         }
     }
 
     /// I/O with one device, if the container has had any.
     pub fn with(&self, device: Device) -> Option<&Activity> {
-        self.0.get(&device)
+        self.devices.get(&device)
+    }
+
+    /// A sum, also if there was nothing to add up.
+    fn told(&self, sum: Bytes) -> Bytes {
+        match sum.origin().is_some() {
+            true => sum,
+            false => self.given.given("no group counts bytes of any device", sum),
+        }
     }
 
     /// Bytes read from all devices.
@@ -164,12 +188,12 @@ impl Io {
     /// What goes through a stacked device (`dm`, `md`, `loop`) counts for it
     /// and for the device below: nothing in the files tells one from the other.
     pub fn bytes_read(&self) -> Bytes {
-        self.0.values().map(|activity| activity.read.bytes).sum()
+        self.told(self.devices.values().map(|activity| activity.read.bytes).sum())
     }
 
     /// Bytes written to all devices; see [`Io::bytes_read`].
     pub fn bytes_written(&self) -> Bytes {
-        self.0.values().map(|activity| activity.written.bytes).sum()
+        self.told(self.devices.values().map(|activity| activity.written.bytes).sum())
     }
 }
 
@@ -181,11 +205,11 @@ enum Unit {
 }
 
 impl Activity {
-    fn set(&mut self, key: &str, value: u64) {
+    fn set(&mut self, key: &str, value: Count) {
         match key {
-            "rbytes" => self.read.bytes = Bytes(value),
-            "wbytes" => self.written.bytes = Bytes(value),
-            "dbytes" => self.discarded.bytes = Bytes(value),
+            "rbytes" => self.read.bytes = value.as_bytes(),
+            "wbytes" => self.written.bytes = value.as_bytes(),
+            "dbytes" => self.discarded.bytes = value.as_bytes(),
             "rios" => self.read.operations = value,
             "wios" => self.written.operations = value,
             "dios" => self.discarded.operations = value,
@@ -198,8 +222,12 @@ impl Activity {
 mod tests {
     use super::*;
 
+    fn found(text: &str) -> Option<Found<'_>> {
+        Some(Found { text, level: 0, depth: 1, trace: Trace::OFF })
+    }
+
     fn transfer(bytes: u64, operations: u64) -> Transfer {
-        Transfer { bytes: Bytes(bytes), operations }
+        Transfer { bytes: Bytes(bytes), operations: Count(operations) }
     }
 
     #[test]
@@ -211,6 +239,7 @@ mod tests {
              8:0\n\
              254:1 254:0 rbytes=512 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n\
              (unknown) rbytes=1 wbytes=1 rios=1 wios=1\n",
+            Trace::OFF,
         );
         let sdb = io.with(Device { major: 8, minor: 16 }).copied();
         let expected = Activity {
@@ -229,10 +258,10 @@ mod tests {
     #[test]
     fn counts_once_what_throttling_and_bfq_both_saw() {
         let mut io = Io::default();
-        io.add_v1("7:0 Read 4096\n7:0 Write 10\n7:0 Total 4106\nTotal 4106\n", Unit::Bytes);
-        io.add_v1("7:0 Read 4000\n7:0 Write 20\n7:0 Discard 5\nTotal 4025\n", Unit::Bytes);
+        io.add_v1(found("7:0 Read 4096\n7:0 Write 10\n7:0 Total 4106\nTotal 4106\n"), Unit::Bytes);
+        io.add_v1(found("7:0 Read 4000\n7:0 Write 20\n7:0 Discard 5\nTotal 4025\n"), Unit::Bytes);
         io.add_v1(
-            "7:0 Read 2\n7:0 Write 1\n7:0 Sync 3\n7:0 Async 0\n7:0 Total 3\n",
+            found("7:0 Read 2\n7:0 Write 1\n7:0 Sync 3\n7:0 Async 0\n7:0 Total 3\n"),
             Unit::Operations,
         );
         let expected = Activity {
@@ -246,7 +275,7 @@ mod tests {
     #[test]
     fn an_idle_hierarchy_has_no_devices() {
         let mut io = Io::default();
-        io.add_v1("Total 0\n", Unit::Bytes);
+        io.add_v1(found("Total 0\n"), Unit::Bytes);
         assert_eq!(io, Io::default());
     }
 }

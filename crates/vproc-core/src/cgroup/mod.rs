@@ -26,11 +26,11 @@ pub struct Limit {
 }
 
 /// A limit file's content: `max` (v2) means none.
-fn limit(key: &'static str, text: &str) -> Result<Option<Bytes>, Error> {
-    match text.trim() {
+fn limit(key: &'static str, found: &Found<'_>) -> Result<Option<Bytes>, Error> {
+    match found.text.trim() {
         "max" => Ok(None),
         digits => match crate::text::number(digits) {
-            Some(bytes) => Ok(Some(Bytes(bytes))),
+            Some(bytes) => Ok(Some(found.trace.read("", digits, Bytes(bytes)))),
             None => Err(Error::malformed(key, "neither a number nor `max`")),
         },
     }
@@ -40,19 +40,19 @@ fn limit(key: &'static str, text: &str) -> Result<Option<Bytes>, Error> {
 fn lowest_limit(view: &View<'_>, key: &'static str) -> Result<Option<Limit>, Error> {
     let mut lowest: Option<Limit> = None;
     for found in view.lineage(key) {
-        let Found { text, level, .. } = found?;
-        if let Some(bytes) = limit(key, text)?
-            && lowest.is_none_or(|limit| bytes < limit.bytes)
-        {
-            lowest = Some(Limit { bytes, level });
-        }
+        let found = found?;
+        let own = limit(key, &found)?.map(|bytes| Limit { bytes, level: found.level });
+        lowest = lower(lowest, own);
     }
     Ok(lowest)
 }
 
 fn lower(one: Option<Limit>, other: Option<Limit>) -> Option<Limit> {
     match (one, other) {
-        (Some(a), Some(b)) => Some(if b.bytes < a.bytes { b } else { a }),
+        (Some(a), Some(b)) => {
+            let level = if b.bytes < a.bytes { b.level } else { a.level };
+            Some(Limit { bytes: a.bytes.min(b.bytes), level })
+        }
         (a, b) => a.or(b),
     }
 }
@@ -61,15 +61,19 @@ fn lower(one: Option<Limit>, other: Option<Limit>) -> Option<Limit> {
 /// group's number is the host's: it counts only where the container is the
 /// host.
 fn own_bytes(view: &View<'_>, key: &'static str) -> Result<Option<Bytes>, Error> {
-    let Some(text) = own_text(view, key)? else { return Ok(None) };
-    match crate::text::number(text.trim()) {
-        Some(bytes) => Ok(Some(Bytes(bytes))),
+    let Some(found) = own_found(view, key)? else { return Ok(None) };
+    match crate::text::number(found.text.trim()) {
+        Some(bytes) => Ok(Some(found.trace.read("", found.text, Bytes(bytes)))),
         None => Err(Error::malformed(key, "not a number")),
     }
 }
 
 /// A file's text, from a group of the container's own.
 pub fn own_text<'a>(view: &View<'a>, key: &'static str) -> Result<Option<&'a str>, Error> {
-    let found = view.found(key)?.filter(|found| found.depth > 0 || view.is_host());
-    Ok(found.map(|found| found.text))
+    Ok(own_found(view, key)?.map(|found| found.text))
+}
+
+/// As [`own_text`], with where it was found.
+pub fn own_found<'a>(view: &View<'a>, key: &'static str) -> Result<Option<Found<'a>>, Error> {
+    Ok(view.found(key)?.filter(|found| found.depth > 0 || view.is_host()))
 }

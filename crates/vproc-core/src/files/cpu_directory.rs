@@ -39,8 +39,11 @@ pub(super) static ENTRY: Entry = Entry {
     needs: &[HOST, cpu::NEEDS],
     history: None,
     render: |view, out| {
+        if !view.is_host() {
+            out.decided_by("CPUs", CpuView::read(view)?.number());
+        }
         for cpu in directories(view)?.iter() {
-            out.push_str("cpu").push_number(u64::from(cpu)).push_str("\n");
+            out.push_str("cpu").push_digits(u64::from(cpu), 0).push_str("\n");
         }
         Ok(None)
     },

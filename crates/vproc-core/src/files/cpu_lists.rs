@@ -113,7 +113,9 @@ fn shown(view: &View<'_>, host: &'static str, out: &mut Text) -> Result<Option<V
     if view.is_host() {
         out.push_str(view.text(host)?);
     } else {
-        CpuView::read(view)?.shown_set().print(out);
+        let cpus = CpuView::read(view)?;
+        out.label("CPUs").push_cpus(cpus.number(), |out| cpus.shown_set().print_list(out));
+        out.push_str("\n");
     }
     Ok(None)
 }

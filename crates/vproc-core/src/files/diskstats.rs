@@ -15,6 +15,8 @@
 
 use crate::cgroup::io::{self, Activity, Device, Io};
 use crate::contract::{Class, Entry, Kind, Need};
+use crate::trace::{Amount, Provenance};
+use crate::units::Count;
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -35,40 +37,42 @@ pub(super) static ENTRY: Entry = Entry {
 
 /// A column after the device's name: what it is, and its number.
 struct Column {
-    #[allow(dead_code)] // for whoever reads the table
     label: &'static str,
-    #[allow(dead_code)]
     rule: &'static str,
-    value: fn(&Activity) -> u64,
+    value: fn(&Activity) -> Count,
 }
 
-const fn column(label: &'static str, rule: &'static str, value: fn(&Activity) -> u64) -> Column {
+const fn column(label: &'static str, rule: &'static str, value: fn(&Activity) -> Count) -> Column {
     Column { label, rule, value }
 }
 
-const UNCOUNTED: &str = "0: not counted by cgroups";
-const MOMENTARY: &str = "0: cgroups count what was done, not what is under way";
+const UNCOUNTED: &str = "not counted by cgroups";
+const UNREPORTED: &str = "the group's files have no such number of this device";
+const MOMENTARY: &str = "cgroups count what was done, not what is under way";
 
 /// 11 columns since 2.6, 15 since 4.18, 17 since 5.5.
 static COLUMNS: &[Column] = &[
     column("reads", "rios", |io| io.read.operations),
-    column("reads merged", UNCOUNTED, |_| 0),
+    column("reads merged", UNCOUNTED, |_| Count::ZERO),
     column("sectors read", "rbytes / 512", |io| io.read.bytes.sectors()),
-    column("ms reading", UNCOUNTED, |_| 0),
+    column("ms reading", UNCOUNTED, |_| Count::ZERO),
     column("writes", "wios", |io| io.written.operations),
-    column("writes merged", UNCOUNTED, |_| 0),
+    column("writes merged", UNCOUNTED, |_| Count::ZERO),
     column("sectors written", "wbytes / 512", |io| io.written.bytes.sectors()),
-    column("ms writing", UNCOUNTED, |_| 0),
-    column("in flight", MOMENTARY, |_| 0),
-    column("ms busy", UNCOUNTED, |_| 0),
-    column("ms busy, weighted", UNCOUNTED, |_| 0),
+    column("ms writing", UNCOUNTED, |_| Count::ZERO),
+    column("in flight", MOMENTARY, |_| Count::ZERO),
+    column("ms busy", UNCOUNTED, |_| Count::ZERO),
+    column("ms busy, weighted", UNCOUNTED, |_| Count::ZERO),
     column("discards", "dios", |io| io.discarded.operations),
-    column("discards merged", UNCOUNTED, |_| 0),
+    column("discards merged", UNCOUNTED, |_| Count::ZERO),
     column("sectors discarded", "dbytes / 512", |io| io.discarded.bytes.sectors()),
-    column("ms discarding", UNCOUNTED, |_| 0),
-    column("flushes", UNCOUNTED, |_| 0),
-    column("ms flushing", UNCOUNTED, |_| 0),
+    column("ms discarding", UNCOUNTED, |_| Count::ZERO),
+    column("flushes", UNCOUNTED, |_| Count::ZERO),
+    column("ms flushing", UNCOUNTED, |_| Count::ZERO),
 ];
+
+/// A column that the table does not know.
+static UNKNOWN: Column = column("", "not known to this policy, so not shown", |_| Count::ZERO);
 
 /// Columns of a whole device on the oldest kernels. 2.6 before 2.6.25 prints
 /// four for a partition.
@@ -111,9 +115,15 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
 /// A column that this policy does not know shows 0.
 fn print(out: &mut Text, row: &Row<'_>, activity: &Activity) {
     out.push_str(row.start);
+    out.label(row.start.rsplit(' ').next().unwrap_or_default());
     for column in 0..row.columns {
-        let value = COLUMNS.get(column).map_or(0, |column| (column.value)(activity));
-        out.push_str(" ").push_number(value);
+        let column = COLUMNS.get(column).unwrap_or(&UNKNOWN);
+        let value = (column.value)(activity);
+        if !value.origin().is_some() {
+            let is_counted = ![UNCOUNTED, MOMENTARY, UNKNOWN.rule].contains(&column.rule);
+            out.rule(Provenance::Constant, if is_counted { UNREPORTED } else { column.rule });
+        }
+        out.push_str(" ").column(column.label).push_number(value);
     }
     out.push_str("\n");
 }

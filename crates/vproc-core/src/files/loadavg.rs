@@ -16,7 +16,8 @@
 
 use crate::contract::{Class, Entry, History, Kind, Need};
 use crate::state::{Reader, Writer};
-use crate::units::Nanos;
+use crate::trace::{Amount, Operator, Trace};
+use crate::units::{Count, Nanos};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -52,27 +53,25 @@ const ARRIVED: u64 = 4096;
 /// Three averages, and the time up to which they count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Load {
-    averages: [u64; 3],
+    averages: [Count; 3],
     sampled: Nanos,
 }
 
 impl Load {
     /// Nothing is known but the present.
-    fn instantaneous(active: u64, now: Nanos) -> Self {
-        Load { averages: [active * ONE; 3], sampled: now }
+    fn instantaneous(active: Count, now: Nanos) -> Self {
+        Load { averages: [active.times(ONE); 3], sampled: now }
     }
 
     /// `calc_load` for each period that has passed.
-    fn advance(self, active: u64, now: Nanos) -> Self {
+    fn advance(self, active: Count, now: Nanos) -> Self {
         let periods = now.minus(self.sampled).0 / PERIOD;
         if periods >= ARRIVED {
             return Load::instantaneous(active, now);
         }
         let mut averages = self.averages;
         for (average, kept) in averages.iter_mut().zip(KEPT) {
-            for _ in 0..periods {
-                *average = calc_load(*average, kept, active * ONE);
-            }
+            *average = decayed(*average, active.times(ONE), kept, periods);
         }
         Load { averages, sampled: self.sampled.plus(Nanos(periods * PERIOD)) }
     }
@@ -82,19 +81,40 @@ impl Load {
     fn decode(bytes: &[u8], now: Nanos) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let sampled = Nanos(reader.next()?);
-        let averages = [reader.next()?, reader.next()?, reader.next()?];
-        let largest = u64::from(u32::MAX) * 2 * ONE;
+        let averages = [reader.next()?, reader.next()?, reader.next()?].map(Count);
+        let largest = Count(u64::from(u32::MAX) * 2 * ONE);
         let sane = averages.iter().all(|average| *average <= largest) && sampled <= now;
         (sane && reader.is_at_end()).then_some(Load { averages, sampled })
+    }
+
+    /// The same, as an explanation is to call it.
+    fn remembered(self, trace: Trace) -> Self {
+        let old = |average| trace.given("remembered from an earlier read", average);
+        Load { averages: self.averages.map(old), ..self }
     }
 
     fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.push(self.sampled.0);
         for average in self.averages {
-            writer.push(average);
+            writer.push(average.0);
         }
         writer.into_bytes()
+    }
+}
+
+/// What `calc_load` makes of a load after so many periods.
+fn decayed(load: Count, active: Count, kept: u64, periods: u64) -> Count {
+    if periods == 0 {
+        return load;
+    }
+    let after = Count((0..periods).fold(load.0, |load, _| calc_load(load, kept, active.0)));
+    match load.origin().is_some() | active.origin().is_some() {
+        true => {
+            let operands = [load, active, Count(kept), Count(periods)].map(Amount::operand);
+            after.made_by(Operator::Decayed, &operands)
+        }
+        false => after,
     }
 }
 
@@ -109,19 +129,27 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         return Ok(None);
     }
     let tasks = view.tasks(TASKS).ok_or(Error::MissingInput(TASKS))?;
-    let (now, active) = (view.now(), u64::from(tasks.running) + u64::from(tasks.blocked));
+    let trace = view.trace(TASKS, 0);
+    let [running, blocked, total, last_pid] = [
+        ("running", tasks.running),
+        ("blocked", tasks.blocked),
+        ("total", tasks.total),
+        ("last-pid", tasks.last_pid),
+    ]
+    .map(|(item, count)| trace.read(item, "", Count::from(count)));
+    let (now, active) = (view.now(), running.plus(blocked));
     let load = match view.state().and_then(|state| Load::decode(state, now)) {
-        Some(load) => load.advance(active, now),
+        Some(load) => load.remembered(view.given()).advance(active, now),
         None => Load::instantaneous(active, now),
     };
-    for average in load.averages {
+    for (average, column) in load.averages.into_iter().zip(["load1", "load5", "load15"]) {
         // `LOAD_INT` and `LOAD_FRAC` of what `get_avenrun` rounded.
-        let rounded = average + ONE / 200;
-        out.push_hundredths(rounded / ONE * 100 + rounded % ONE * 100 / ONE).push_str(" ");
+        let hundredths = average.plus(Count(ONE / 200)).share(Count(100), Count(ONE));
+        out.column(column).push_hundredths(hundredths).push_str(" ");
     }
-    out.push_number(u64::from(tasks.running)).push_str("/");
-    out.push_number(u64::from(tasks.total)).push_str(" ");
-    out.push_number(u64::from(tasks.last_pid)).push_str("\n");
+    out.column("running").push_number(running).push_str("/");
+    out.column("total").push_number(total).push_str(" ");
+    out.column("last-pid").push_number(last_pid).push_str("\n");
     Ok(Some(load.encode()))
 }
 
@@ -195,24 +223,24 @@ mod tests {
     proptest! {
         #[test]
         fn one_long_step_is_many_short_ones(periods in 0u64..300, before in 0u32..50, active in 0u32..50) {
-            let start = Load::instantaneous(u64::from(before), Nanos(7));
+            let start = Load::instantaneous(Count::from(before), Nanos(7));
             let end = Nanos(7 + periods * PERIOD + PERIOD / 2);
             let mut steps = start;
             for period in 1..=periods {
-                steps = steps.advance(u64::from(active), Nanos(7 + period * PERIOD));
+                steps = steps.advance(Count::from(active), Nanos(7 + period * PERIOD));
             }
-            prop_assert_eq!(start.advance(u64::from(active), end), steps);
+            prop_assert_eq!(start.advance(Count::from(active), end), steps);
         }
 
         #[test]
         fn stays_between_what_it_was_and_what_it_moves_to(
             before: u32, active: u32, periods in 0u64..5000,
         ) {
-            let start = Load::instantaneous(u64::from(before), Nanos::ZERO);
-            let end = start.advance(u64::from(active), Nanos(periods * PERIOD));
+            let start = Load::instantaneous(Count::from(before), Nanos::ZERO);
+            let end = start.advance(Count::from(active), Nanos(periods * PERIOD));
             let bounds = [u64::from(before) * ONE, u64::from(active) * ONE];
             for average in end.averages {
-                prop_assert!((bounds[0].min(bounds[1])..=bounds[0].max(bounds[1])).contains(&average));
+                prop_assert!((bounds[0].min(bounds[1])..=bounds[0].max(bounds[1])).contains(&average.0));
             }
         }
 

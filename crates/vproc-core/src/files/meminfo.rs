@@ -19,7 +19,9 @@ use crate::cgroup::hugetlb::{self, HugePages};
 use crate::cgroup::memory::{self, Memory, Stat, Swap};
 use crate::contract::{Class, Entry, Kind, Need};
 use crate::text::{digits, number};
-use crate::units::{Bytes, Kib};
+pub(super) use crate::trace::Provenance as Origin;
+use crate::trace::Trace;
+use crate::units::{Bytes, Count, Kib};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -47,27 +49,12 @@ pub(super) static ENTRY: Entry = Entry {
     render,
 };
 
-/// Where the amount of a line comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// From the cgroup.
-    Computed,
-    /// The host's, as far as the container's can reach.
-    Clamped,
-    /// 0.
-    Constant,
-    /// The host's: a property of the machine, not an amount in use.
-    Passed,
-}
-
 /// One line: its label, where its amount comes from, why, and how.
 struct Field {
     label: &'static str,
-    #[allow(dead_code)] // for whoever reads the table
     origin: Origin,
-    #[allow(dead_code)]
     rule: &'static str,
-    amount: fn(&Container<'_>, u64) -> u64,
+    amount: fn(&Container<'_>, Kib) -> Count,
 }
 
 macro_rules! fields {
@@ -83,10 +70,10 @@ macro_rules! fields {
 }
 
 fields! {
-    "MemTotal" Computed "lowest memory limit over the ancestors, at most the host's" |c, _| c.total.0;
-    "MemFree" Computed "MemTotal − usage, and on v1 at most what is left for memory and swap together; what others below a limiting ancestor use is not theirs to tell" |c, _| c.free().0;
-    "MemAvailable" Computed "MemFree + page cache on the LRU lists + reclaimable slab" |c, _| c.available().0;
-    "Buffers" Constant "cgroups count buffers as page cache" |_, _| 0;
+    "MemTotal" Computed "lowest memory limit over the ancestors, at most the host's" |c, _| c.total.into();
+    "MemFree" Computed "MemTotal − usage, and on v1 at most what is left for memory and swap together; what others below a limiting ancestor use is not theirs to tell" |c, _| c.free().into();
+    "MemAvailable" Computed "MemFree + page cache on the LRU lists + reclaimable slab" |c, _| c.available().into();
+    "Buffers" Constant "cgroups count buffers as page cache" |_, _| Count::ZERO;
     "Cached" Computed "file: in a group it is without the swap cache" |c, _| c.part(c.stat().file);
     "SwapCached" Computed "swapcached" |c, _| c.part(c.stat().swapcached);
     "Active" Computed "active_anon + active_file" |c, _| c.part(c.stat().active_anon.plus(c.stat().active_file));
@@ -96,16 +83,16 @@ fields! {
     "Active(file)" Computed "active_file" |c, _| c.part(c.stat().active_file);
     "Inactive(file)" Computed "inactive_file" |c, _| c.part(c.stat().inactive_file);
     "Unevictable" Computed "unevictable" |c, _| c.part(c.stat().unevictable);
-    "Mlocked" Clamped "cgroups do not count mlock; locked pages are unevictable" |c, host| host.min(c.part(c.stat().unevictable));
-    "HighTotal" Constant "the host's layout" |_, _| 0;
-    "HighFree" Constant "the host's layout" |_, _| 0;
-    "LowTotal" Computed "MemTotal: a container has no high memory" |c, _| c.total.0;
-    "LowFree" Computed "MemFree: a container has no high memory" |c, _| c.free().0;
-    "MmapCopy" Constant "no-MMU kernels; not counted by cgroups" |_, _| 0;
-    "SwapTotal" Computed "lowest swap limit over the ancestors, at most the host's" |c, _| c.swap.total.0;
-    "SwapFree" Computed "SwapTotal − swap usage" |c, _| c.swap.free().0;
+    "Mlocked" Clamped "cgroups do not count mlock; locked pages are unevictable" |c, host| host.min(c.kib(c.stat().unevictable)).into();
+    "HighTotal" Constant "the host's layout" |_, _| Count::ZERO;
+    "HighFree" Constant "the host's layout" |_, _| Count::ZERO;
+    "LowTotal" Computed "MemTotal: a container has no high memory" |c, _| c.total.into();
+    "LowFree" Computed "MemFree: a container has no high memory" |c, _| c.free().into();
+    "MmapCopy" Constant "no-MMU kernels; not counted by cgroups" |_, _| Count::ZERO;
+    "SwapTotal" Computed "lowest swap limit over the ancestors, at most the host's" |c, _| c.swap.total.into();
+    "SwapFree" Computed "SwapTotal − swap usage" |c, _| c.swap.free().into();
     "Zswap" Computed "zswap" |c, _| c.part(c.stat().zswap);
-    "Zswapped" Computed "zswapped, at most the swap in use" |c, _| c.stat().zswapped.kib().min(c.swap.used).0;
+    "Zswapped" Computed "zswapped, at most the swap in use" |c, _| c.stat().zswapped.kib().min(c.swap.used).into();
     "Dirty" Computed "file_dirty" |c, _| c.part(c.stat().file_dirty);
     "Writeback" Computed "file_writeback" |c, _| c.part(c.stat().file_writeback);
     "AnonPages" Computed "anon" |c, _| c.part(c.stat().anon);
@@ -116,43 +103,43 @@ fields! {
     "SReclaimable" Computed "slab_reclaimable" |c, _| c.part(c.stat().slab_reclaimable);
     "SUnreclaim" Computed "slab_unreclaimable; v1: all kernel memory" |c, _| c.part(c.stat().slab_unreclaimable);
     "KernelStack" Computed "kernel_stack; v1: within Slab" |c, _| c.part(c.stat().kernel_stack);
-    "ShadowCallStack" Constant "not counted by cgroups" |_, _| 0;
+    "ShadowCallStack" Constant "not counted by cgroups" |_, _| Count::ZERO;
     "PageTables" Computed "pagetables; v1: not counted" |c, _| c.part(c.stat().pagetables);
     "SecPageTables" Computed "sec_pagetables" |c, _| c.part(c.stat().sec_pagetables);
-    "NFS_Unstable" Constant "0 on every kernel since 5.8; not counted by cgroups" |_, _| 0;
-    "Bounce" Constant "not counted by cgroups" |_, _| 0;
-    "WritebackTmp" Constant "not counted by cgroups" |_, _| 0;
-    "CommitLimit" Computed "SwapTotal + the host's overcommit share of MemTotal" |c, _| c.commit_limit().0;
-    "Committed_AS" Computed "anonymous and shared pages in use or swapped; cgroups do not count promises" |c, _| c.committed().0;
-    "VmallocTotal" Passed "size of the kernel's address space" |_, host| host;
+    "NFS_Unstable" Constant "0 on every kernel since 5.8; not counted by cgroups" |_, _| Count::ZERO;
+    "Bounce" Constant "not counted by cgroups" |_, _| Count::ZERO;
+    "WritebackTmp" Constant "not counted by cgroups" |_, _| Count::ZERO;
+    "CommitLimit" Computed "SwapTotal + the host's overcommit share of MemTotal" |c, _| c.commit_limit().into();
+    "Committed_AS" Computed "anonymous and shared pages in use or swapped; cgroups do not count promises" |c, _| c.committed().into();
+    "VmallocTotal" Passed "size of the kernel's address space" |_, host| host.into();
     "VmallocUsed" Computed "vmalloc" |c, _| c.part(c.stat().vmalloc);
-    "VmallocChunk" Constant "0 on every kernel since 4.4" |_, _| 0;
+    "VmallocChunk" Constant "0 on every kernel since 4.4" |_, _| Count::ZERO;
     "Percpu" Computed "percpu" |c, _| c.part(c.stat().percpu);
-    "HardwareCorrupted" Constant "the host's" |_, _| 0;
+    "HardwareCorrupted" Constant "the host's" |_, _| Count::ZERO;
     "AnonHugePages" Computed "anon_thp" |c, _| c.part(c.stat().anon_thp);
     "ShmemHugePages" Computed "shmem_thp" |c, _| c.part(c.stat().shmem_thp);
-    "ShmemPmdMapped" Constant "not counted by cgroups" |_, _| 0;
+    "ShmemPmdMapped" Constant "not counted by cgroups" |_, _| Count::ZERO;
     "FileHugePages" Computed "file_thp" |c, _| c.part(c.stat().file_thp);
-    "FilePmdMapped" Constant "not counted by cgroups" |_, _| 0;
-    "CmaTotal" Constant "the host's, reserved for devices" |_, _| 0;
-    "CmaFree" Constant "the host's, reserved for devices" |_, _| 0;
-    "Unaccepted" Constant "the host's" |_, _| 0;
-    "Balloon" Constant "the host's" |_, _| 0;
-    "GPUActive" Constant "not counted by cgroups" |_, _| 0;
-    "GPUReclaim" Constant "not counted by cgroups" |_, _| 0;
+    "FilePmdMapped" Constant "not counted by cgroups" |_, _| Count::ZERO;
+    "CmaTotal" Constant "the host's, reserved for devices" |_, _| Count::ZERO;
+    "CmaFree" Constant "the host's, reserved for devices" |_, _| Count::ZERO;
+    "Unaccepted" Constant "the host's" |_, _| Count::ZERO;
+    "Balloon" Constant "the host's" |_, _| Count::ZERO;
+    "GPUActive" Constant "not counted by cgroups" |_, _| Count::ZERO;
+    "GPUReclaim" Constant "not counted by cgroups" |_, _| Count::ZERO;
     "HugePages_Total" Computed "lowest hugetlb limit over the ancestors, at most the host's and MemTotal" |c, _| c.huge.total;
     "HugePages_Free" Computed "HugePages_Total − hugetlb usage" |c, _| c.huge.free;
-    "HugePages_Rsvd" Constant "not counted beside the usage" |_, _| 0;
-    "HugePages_Surp" Constant "the host's" |_, _| 0;
-    "Hugepagesize" Passed "a property of the machine" |_, host| host;
-    "Hugetlb" Computed "HugePages_Total × Hugepagesize" |c, _| c.huge_page_size.kib().times(c.huge.total).0;
-    "DirectMap4k" Constant "the host's mapping of its own memory" |_, _| 0;
-    "DirectMap64k" Constant "the host's mapping of its own memory" |_, _| 0;
-    "DirectMap1M" Constant "the host's mapping of its own memory" |_, _| 0;
-    "DirectMap2M" Constant "the host's mapping of its own memory" |_, _| 0;
-    "DirectMap4M" Constant "the host's mapping of its own memory" |_, _| 0;
-    "DirectMap1G" Constant "the host's mapping of its own memory" |_, _| 0;
-    "DirectMap2G" Constant "the host's mapping of its own memory" |_, _| 0;
+    "HugePages_Rsvd" Constant "not counted beside the usage" |_, _| Count::ZERO;
+    "HugePages_Surp" Constant "the host's" |_, _| Count::ZERO;
+    "Hugepagesize" Passed "a property of the machine" |_, host| host.into();
+    "Hugetlb" Computed "HugePages_Total × Hugepagesize" |c, _| c.huge_page_size.kib().times(c.huge.total).into();
+    "DirectMap4k" Constant "the host's mapping of its own memory" |_, _| Count::ZERO;
+    "DirectMap64k" Constant "the host's mapping of its own memory" |_, _| Count::ZERO;
+    "DirectMap1M" Constant "the host's mapping of its own memory" |_, _| Count::ZERO;
+    "DirectMap2M" Constant "the host's mapping of its own memory" |_, _| Count::ZERO;
+    "DirectMap4M" Constant "the host's mapping of its own memory" |_, _| Count::ZERO;
+    "DirectMap1G" Constant "the host's mapping of its own memory" |_, _| Count::ZERO;
+    "DirectMap2G" Constant "the host's mapping of its own memory" |_, _| Count::ZERO;
 }
 
 /// A line that the table does not know.
@@ -160,7 +147,7 @@ static UNKNOWN: Field = Field {
     label: "",
     origin: Origin::Constant,
     rule: "not known to this policy, so not shown",
-    amount: |_, _| 0,
+    amount: |_, _| Count::ZERO,
 };
 
 /// A line of the host.
@@ -191,6 +178,10 @@ impl<'a> Line<'a> {
         Some(line)
     }
 
+    fn kib(&self, trace: Trace) -> Kib {
+        trace.read(self.label, "", Kib(self.amount))
+    }
+
     /// Digits for which the kernel leaves room: `%8lu kB`, and `%5lu` in
     /// `hugetlb_report_meminfo` (mm/hugetlb.c).
     fn width(&self) -> usize {
@@ -199,9 +190,9 @@ impl<'a> Line<'a> {
 
     /// Prints the line with another amount. Columns differ between kernels
     /// and lines, so they are the host's.
-    fn print(&self, amount: u64, out: &mut Text) {
+    fn print(&self, amount: Count, out: &mut Text) {
         let label = self.label.len() + 1;
-        let spaces = self.end.saturating_sub(label + digits(amount).min(self.width()));
+        let spaces = self.end.saturating_sub(label + digits(amount.0).min(self.width()));
         out.push_str(self.label).push_str(":").push_spaces(spaces);
         out.push_number(amount).push_str(self.unit).push_str("\n");
     }
@@ -210,6 +201,8 @@ impl<'a> Line<'a> {
 /// The container's amounts, from which the table's functions compute.
 struct Container<'a> {
     total: Kib,
+    /// What no part of the memory in use exceeds.
+    most: Bytes,
     memory: Memory,
     swap: Swap,
     huge: HugePages,
@@ -223,25 +216,25 @@ pub(super) struct Host {
     pub(super) total: Kib,
     pub(super) swap_total: Kib,
     commit_limit: Kib,
-    huge_pages: u64,
+    huge_pages: Count,
     huge_page_size: Kib,
 }
 
 impl Host {
-    pub(super) fn read(text: &str) -> Result<Self, Error> {
-        Host::of(text.lines().filter_map(Line::parse))
+    pub(super) fn read(view: &View<'_>) -> Result<Self, Error> {
+        Host::of(view.text(HOST)?.lines().filter_map(Line::parse), view.trace(HOST, 0))
     }
 
-    fn of<'a>(lines: impl Iterator<Item = Line<'a>>) -> Result<Self, Error> {
+    fn of<'a>(lines: impl Iterator<Item = Line<'a>>, trace: Trace) -> Result<Self, Error> {
         let mut host = Host::default();
         let mut total = None;
         for line in lines {
             match line.label {
-                "MemTotal" => total = Some(Kib(line.amount)),
-                "SwapTotal" => host.swap_total = Kib(line.amount),
-                "CommitLimit" => host.commit_limit = Kib(line.amount),
-                "HugePages_Total" => host.huge_pages = line.amount,
-                "Hugepagesize" => host.huge_page_size = Kib(line.amount),
+                "MemTotal" => total = Some(line.kib(trace)),
+                "SwapTotal" => host.swap_total = line.kib(trace),
+                "CommitLimit" => host.commit_limit = line.kib(trace),
+                "HugePages_Total" => host.huge_pages = line.kib(trace).into(),
+                "Hugepagesize" => host.huge_page_size = line.kib(trace),
                 _ => {}
             }
         }
@@ -255,8 +248,12 @@ impl Container<'_> {
         &self.memory.stat
     }
 
-    fn part(&self, amount: Bytes) -> u64 {
-        self.memory.part(amount, self.total).kib().0
+    fn kib(&self, amount: Bytes) -> Kib {
+        amount.min(self.most).kib()
+    }
+
+    fn part(&self, amount: Bytes) -> Count {
+        self.kib(amount).into()
     }
 
     fn free(&self) -> Kib {
@@ -272,14 +269,12 @@ impl Container<'_> {
     /// The kernel computes it as a share of RAM plus swap
     /// (`vm_commit_limit`); the share is read back from the host's numbers.
     fn commit_limit(&self) -> Kib {
-        let share = u128::from(self.host.commit_limit.minus(self.host.swap_total).0);
-        let host = u128::from(self.host.total.0.max(1));
-        let ram = (u128::from(self.total.0) * share + host / 2) / host;
-        Kib(u64::try_from(ram).unwrap_or(u64::MAX)).plus(self.swap.total)
+        let share = self.host.commit_limit.minus(self.host.swap_total);
+        self.total.share_nearest(share, self.host.total).plus(self.swap.total)
     }
 
     fn committed(&self) -> Kib {
-        Kib(self.part(self.stat().anon.plus(self.stat().shmem))).plus(self.swap.used)
+        self.kib(self.stat().anon.plus(self.stat().shmem)).plus(self.swap.used)
     }
 }
 
@@ -291,22 +286,24 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     }
     let mut lines = Vec::with_capacity(FIELDS.len());
     lines.extend(text.lines().filter_map(Line::parse));
-    let host = Host::of(lines.iter().copied())?;
+    let host = Host::of(lines.iter().copied(), view.trace(HOST, 0))?;
     let memory = Memory::read(view)?;
     let total = memory.total(host.total, view.environment().page_size);
     let huge_page_size = host.huge_page_size.bytes();
     let container = Container {
         total,
+        most: memory.most(total),
         memory,
         swap: Swap::read(view, &memory, total, host.swap_total)?,
         huge: HugePages::read(view, host.huge_pages, huge_page_size, total)?,
         huge_page_size,
         host: &host,
     };
-    let mut next = 0;
+    let (mut next, trace) = (0, view.trace(HOST, 0));
     for line in &lines {
         let field = field(line.label, &mut next);
-        line.print((field.amount)(&container, line.amount), out);
+        out.rule(field.origin, field.rule);
+        line.print((field.amount)(&container, line.kib(trace)), out);
     }
     Ok(None)
 }

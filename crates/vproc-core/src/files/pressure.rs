@@ -17,6 +17,7 @@
 
 use crate::cgroup::own_text;
 use crate::contract::{Class, Entry, Kind, Need, Scope};
+use crate::trace::Provenance;
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -63,6 +64,12 @@ entry! {
 
 fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     let text = if view.is_host() { view.optional(HOST)? } else { own_text(view, GROUP)? };
+    if text.is_none() {
+        out.lines_are(
+            Provenance::Constant,
+            "the kernel keeps no pressure of the container's group",
+        );
+    }
     out.push_str(text.unwrap_or(ZERO));
     Ok(None)
 }

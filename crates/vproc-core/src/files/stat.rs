@@ -22,10 +22,12 @@
 
 use crate::cgroup::cpu::{self, CpuView};
 use crate::cgroup::cputime::{self, CpuTimes, Times};
-use crate::cgroup::own_text;
+use crate::cgroup::own_found;
 use crate::contract::{Class, Entry, Kind, Need, Scope};
 use crate::process::{self, ClockOffset};
 use crate::text::number;
+use crate::trace::{Amount, Provenance};
+use crate::units::{Count, Ticks};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -63,9 +65,13 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         out.push_str(host);
         return Ok(None);
     }
-    let mut times = CpuTimes::read(view, &CpuView::read(view)?)?;
+    let cpus = CpuView::read(view)?;
+    let mut times = CpuTimes::read(view, &cpus)?;
+    out.decided_by("CPUs", cpus.number());
     let tasks = view.tasks(TASKS).unwrap_or_default();
-    let processes = times.processes(most_processes(view)?.max(u64::from(tasks.last_pid)));
+    let trace = view.trace(TASKS, 0);
+    let last_pid = trace.read("last-pid", "", Count::from(tasks.last_pid));
+    let processes = times.processes(most_processes(view)?.max(last_pid));
     let mut has_cpus = false;
     for (line, at) in host.lines().zip(1u32..) {
         let (label, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -78,12 +84,16 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
             _ if is_cpu(label) => {}
             // Readers want the sum, which is the first of many numbers.
             "intr" => {
-                out.push_line("intr 0");
+                push_zeros(out, label, "0");
             }
             "btime" => push_field(out, label, boot_time(view, rest, at)?),
             "processes" => push_field(out, label, processes),
-            "procs_running" => push_field(out, label, u64::from(tasks.running)),
-            "procs_blocked" => push_field(out, label, u64::from(tasks.blocked)),
+            "procs_running" => {
+                push_field(out, label, trace.read("running", "", Count::from(tasks.running)))
+            }
+            "procs_blocked" => {
+                push_field(out, label, trace.read("blocked", "", Count::from(tasks.blocked)))
+            }
             _ => push_zeros(out, label, rest),
         }
     }
@@ -106,48 +116,61 @@ fn push_cpus(out: &mut Text, times: &CpuTimes, columns: usize) {
     out.push_str("cpu ");
     push_times(out, times.sum(), columns);
     for (number, times) in times.iter() {
-        out.push_str("cpu").push_number(u64::from(number));
+        out.push_str("cpu").push_digits(u64::from(number), 0);
         push_times(out, times, columns);
     }
 }
 
 fn push_times(out: &mut Text, times: Times, columns: usize) {
-    // user nice system idle iowait irq softirq steal guest guest_nice
     let Times { user, nice, system, idle, steal } = times;
-    let known = [user.0, nice.0, system.0, idle.0, 0, 0, 0, steal.0];
-    for value in known.into_iter().chain(core::iter::repeat(0)).take(columns) {
-        out.push_str(" ").push_number(value);
+    let none = Ticks::ZERO;
+    let known = [
+        ("user", user),
+        ("nice", nice),
+        ("system", system),
+        ("idle", idle),
+        ("iowait", none),
+        ("irq", none),
+        ("softirq", none),
+        ("steal", steal),
+        ("guest", none),
+        ("guest_nice", none),
+    ];
+    for (column, time) in known.into_iter().chain(core::iter::repeat(("", none))).take(columns) {
+        if !time.origin().is_some() {
+            out.rule(Provenance::Constant, UNCOUNTED);
+        }
+        out.push_str(" ").column(column).push_number(time);
     }
     out.push_str("\n");
 }
 
-fn push_field(out: &mut Text, label: &str, value: u64) {
+const UNCOUNTED: &str = "not counted by cgroups";
+
+fn push_field(out: &mut Text, label: &str, value: Count) {
     out.push_str(label).push_str(" ").push_number(value).push_str("\n");
 }
 
 fn push_zeros(out: &mut Text, label: &str, rest: &str) {
     out.push_str(label);
     for _ in rest.split_ascii_whitespace().filter(|word| number(word).is_some()) {
-        out.push_str(" 0");
+        out.push_str(" ").rule(Provenance::Constant, UNCOUNTED).push_number(Count::ZERO);
     }
     out.push_str("\n");
 }
 
-/// Boot by the container's clock: as much later as that clock is behind
-/// (`timens_sub_boottime`). The host's line has no fraction of a second, so
-/// the offset's cannot carry over.
-fn boot_time(view: &View<'_>, text: &str, line: u32) -> Result<u64, Error> {
+/// Boot by the container's clock.
+fn boot_time(view: &View<'_>, text: &str, line: u32) -> Result<Count, Error> {
     let reason = "not a time in seconds";
     let host = number(text.trim()).ok_or(Error::MalformedInput { key: HOST, line, reason })?;
-    let boot = i128::from(host) - i128::from(ClockOffset::read(view)?.seconds);
-    Ok(u64::try_from(boot.max(0)).unwrap_or(u64::MAX))
+    Ok(ClockOffset::read(view)?.boot(view.trace(HOST, 0).read("btime", text, Count(host))))
 }
 
-fn most_processes(view: &View<'_>) -> Result<u64, Error> {
-    let mut most = 0;
+fn most_processes(view: &View<'_>) -> Result<Count, Error> {
+    let mut most = Count::ZERO;
     for key in [PEAK, V1_PEAK] {
-        if let Some(text) = own_text(view, key)? {
-            most = number(text.trim()).ok_or(Error::malformed(key, "not a number"))?.max(most);
+        if let Some(found) = own_found(view, key)? {
+            most = found.number().ok_or(Error::malformed(key, "not a number"))?.max(most);
         }
     }
     Ok(most)

@@ -17,6 +17,7 @@
 use super::meminfo::{self, Host};
 use crate::cgroup::memory::{self, Memory, Swap};
 use crate::contract::{Class, Entry, Kind, Need};
+use crate::trace::Provenance;
 use crate::units::Kib;
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
@@ -65,7 +66,7 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         return Ok(None);
     }
     let memory = Memory::read(view)?;
-    let host = Host::read(view.text(meminfo::HOST)?)?;
+    let host = Host::read(view)?;
     let size = memory.total(host.total, view.environment().page_size);
     let swap = Swap::read(view, &memory, size, host.swap_total)?;
     let header = view
@@ -73,16 +74,18 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         .and_then(|text| text.lines().next())
         .filter(|line| line.starts_with("Filename"))
         .unwrap_or(HEADER);
-    out.push_line(header);
+    out.lines_are(Provenance::Constant, "the heading").push_line(header);
+    out.decided_by("Size", swap.total.into());
     if swap.total > Kib::ZERO {
         let narrow = header.contains(NARROW);
         out.push_str(NAME).push_repeated(' ', NAME_COLUMNS - NAME.len()).push_str(TYPE);
-        for amount in [swap.total, swap.used] {
+        for (column, amount) in [("Size", swap.total), ("Used", swap.used)] {
             let short = amount < Kib(10_000_000);
-            out.push_str("\t").push_number(amount.0);
+            out.push_str("\t").column(column).push_number(amount);
             out.push_str(if short && !narrow { "\t" } else { "" });
         }
-        out.push_str("\t").push_number(PRIORITY).push_str("\n");
+        out.push_str("\t").column("Priority").rule(Provenance::Constant, "it is the only area");
+        out.push_number(PRIORITY).push_str("\n");
     }
     Ok(None)
 }

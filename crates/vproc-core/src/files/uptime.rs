@@ -44,8 +44,8 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     }
     let times = CpuTimes::read(view, &CpuView::read(view)?)?;
     let idle = times.sum().idle.nanos(view.environment().user_hz);
-    out.push_hundredths(process::clock(view)?.centiseconds()).push_str(" ");
-    out.push_hundredths(idle.centiseconds()).push_str("\n");
+    out.column("uptime").push_hundredths(process::clock(view)?.centiseconds()).push_str(" ");
+    out.column("idle").push_hundredths(idle.centiseconds()).push_str("\n");
     Ok(Some(times.into_state()))
 }
 

@@ -18,7 +18,7 @@ use crate::cgroup::io::{self, Io};
 use crate::cgroup::memory::{self, Memory, Stat};
 use crate::contract::{Class, Entry, Environment, Kind, Need};
 use crate::text::number;
-use crate::units::{Bytes, Kib};
+use crate::units::{Bytes, Count, Kib};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -46,11 +46,9 @@ pub(super) static ENTRY: Entry = Entry {
 /// A line that is not an event of the same name.
 struct Amount {
     name: &'static str,
-    #[allow(dead_code)] // for whoever reads the table
     origin: Origin,
-    #[allow(dead_code)]
     rule: &'static str,
-    value: fn(&Container<'_>, u64) -> u64,
+    value: fn(&Container<'_>, Count) -> Count,
 }
 
 macro_rules! amounts {
@@ -76,7 +74,7 @@ amounts! {
     "nr_free_pages" Computed "MemFree of meminfo" |c, _| c.memory.free(c.total).bytes().pages(c.environment.page_size);
     "nr_inactive_anon" Computed "inactive_anon" |c, _| c.pages(c.stat().inactive_anon);
     "nr_inactive_file" Computed "inactive_file" |c, _| c.pages(c.stat().inactive_file);
-    "nr_kernel_stack" Computed "kernel_stack, in KiB; v1: within nr_slab_unreclaimable" |c, _| c.part(c.stat().kernel_stack).kib().0;
+    "nr_kernel_stack" Computed "kernel_stack, in KiB; v1: within nr_slab_unreclaimable" |c, _| c.part(c.stat().kernel_stack).kib().into();
     "nr_mapped" Computed "file_mapped" |c, _| c.pages(c.stat().file_mapped);
     "nr_mlock" Clamped "cgroups do not count mlock; locked pages are unevictable" |c, host| host.min(c.pages(c.stat().unevictable));
     "nr_page_table_pages" Computed "pagetables; v1: not counted" |c, _| c.pages(c.stat().pagetables);
@@ -95,8 +93,8 @@ amounts! {
     "nr_zone_unevictable" Computed "as nr_unevictable" |c, _| c.pages(c.stat().unevictable);
     "nr_zone_write_pending" Computed "file_dirty + file_writeback" |c, _| c.pages(c.stat().file_dirty.plus(c.stat().file_writeback));
     "oom_kill" Computed "oom_kill of memory.events; v1: of memory.oom_control" |c, _| c.events.oom_kill;
-    "pgpgin" Computed "KiB read from disks; v1's statistic of this name counts charges" |c, _| c.io.bytes_read().kib().0;
-    "pgpgout" Computed "KiB written to disks; v1's statistic of this name counts charges" |c, _| c.io.bytes_written().kib().0;
+    "pgpgin" Computed "KiB read from disks; v1's statistic of this name counts charges" |c, _| c.io.bytes_read().kib().into();
+    "pgpgout" Computed "KiB written to disks; v1's statistic of this name counts charges" |c, _| c.io.bytes_written().kib().into();
 }
 
 /// What the lines are computed from.
@@ -117,18 +115,23 @@ impl Container<'_> {
         self.memory.part(amount, self.total)
     }
 
-    fn pages(&self, amount: Bytes) -> u64 {
+    fn pages(&self, amount: Bytes) -> Count {
         self.part(amount).pages(self.environment.page_size)
     }
 
-    fn huge_pages(&self, amount: Bytes) -> u64 {
-        self.part(amount).0 / transparent_huge_page(self.environment).0
+    fn huge_pages(&self, amount: Bytes) -> Count {
+        self.part(amount).in_parts_of(transparent_huge_page(self.environment))
     }
 
-    fn value(&self, name: &str, host: u64) -> u64 {
-        match AMOUNTS.binary_search_by_key(&name, |amount| amount.name) {
-            Ok(place) => AMOUNTS.get(place).map_or(0, |amount| (amount.value)(self, host)),
-            Err(_) => self.events.count(name).unwrap_or(0),
+    /// The value of a line, and what is said of it.
+    fn value(&self, name: &str, host: Count) -> (Count, Origin, &'static str) {
+        let place = AMOUNTS.binary_search_by_key(&name, |amount| amount.name).ok();
+        if let Some(amount) = place.and_then(|place| AMOUNTS.get(place)) {
+            return ((amount.value)(self, host), amount.origin, amount.rule);
+        }
+        match self.events.count(name) {
+            Some(count) => (count, Origin::Computed, ""),
+            None => (Count::ZERO, Origin::Constant, "not counted by cgroups"),
         }
     }
 }
@@ -155,7 +158,7 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         return Ok(None);
     }
     let memory = Memory::read(view)?;
-    let host = Host::read(view.text(meminfo::HOST)?)?;
+    let host = Host::read(view)?;
     let container = Container {
         total: memory.total(host.total, view.environment().page_size),
         memory,
@@ -163,10 +166,12 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         io: Io::read(view)?,
         environment: view.environment(),
     };
+    let trace = view.trace(HOST, 0);
     for line in text.lines() {
         let Some((name, value)) = line.split_once(' ') else { continue };
         let Some(value) = number(value) else { continue };
-        out.push_str(name).push_str(" ").push_number(container.value(name, value)).push_str("\n");
+        let (value, origin, rule) = container.value(name, trace.read(name, "", Count(value)));
+        out.push_str(name).push_str(" ").rule(origin, rule).push_number(value).push_str("\n");
     }
     Ok(None)
 }

@@ -11,7 +11,8 @@ use super::usage::{Busy, Source, Table, Totals, Usage};
 use crate::cgroup::cpu::CpuView;
 use crate::cgroup::cpuset::LAST;
 use crate::state::{Reader, Writer};
-use crate::units::Nanos;
+use crate::trace::Trace;
+use crate::units::{Count, Nanos};
 use alloc::vec::Vec;
 
 /// What a container may owe for each CPU: busy time for which there was no
@@ -77,7 +78,7 @@ pub(super) struct Ledger {
     /// Busy time that no account had room for.
     debt: Busy,
     /// The largest number of processes that was shown.
-    pub(super) processes: u64,
+    pub(super) processes: Count,
     /// Of every CPU that was ever visible, in the order of their numbers.
     pub(super) accounts: Vec<Account>,
 }
@@ -117,8 +118,7 @@ impl Ledger {
         }
         spread(&mut visible, &mut pool, table.is_none());
         let count = visible.len() as u64;
-        let steal =
-            if now.throttled_is_steal { Nanos(throttled.0 / count.max(1)) } else { Nanos::ZERO };
+        let steal = if now.throttled_is_steal { throttled.divided(count) } else { Nanos::ZERO };
         for account in &mut visible {
             account.steal = account.steal.plus(steal.min(account.room));
             account.idle = account.idle.plus(account.room.minus(steal));
@@ -176,6 +176,27 @@ impl Ledger {
         visible
     }
 
+    /// The same ledger, as an explanation is to call its numbers.
+    pub(super) fn remembered(mut self, trace: Trace) -> Ledger {
+        if !trace.is_on() {
+            return self;
+        }
+        let old = |time: &mut Nanos| *time = trace.given("remembered from an earlier read", *time);
+        let Totals { user, nice, system, throttled } = &mut self.totals;
+        [user, nice, system, throttled, &mut self.clock].into_iter().for_each(old);
+        let Busy { user, nice, system } = &mut self.debt;
+        [user, nice, system].into_iter().for_each(old);
+        for account in &mut self.accounts {
+            let Busy { user, nice, system } = &mut account.busy;
+            [user, nice, system, &mut account.idle, &mut account.steal].into_iter().for_each(old);
+            if let Some((user, system)) = &mut account.counted {
+                [user, system].into_iter().for_each(old);
+            }
+        }
+        self.processes = trace.given("remembered from an earlier read", self.processes);
+        self
+    }
+
     /// What was remembered, if it is what a ledger leaves.
     pub(super) fn decode(bytes: &[u8]) -> Option<Ledger> {
         let mut reader = Reader::new(bytes);
@@ -194,7 +215,7 @@ impl Ledger {
                 throttled: Nanos(next()?),
             },
             debt: Busy { user: Nanos(next()?), nice: Nanos(next()?), system: Nanos(next()?) },
-            processes: next()?,
+            processes: Count(next()?),
             accounts: Vec::new(),
         };
         while !reader.is_at_end() {
@@ -218,7 +239,7 @@ impl Ledger {
             writer.push(time.0);
         }
         writer.push(self.debt.user.0).push(self.debt.nice.0).push(self.debt.system.0);
-        writer.push(self.processes);
+        writer.push(self.processes.0);
         for account in &self.accounts {
             encode_account(account, &mut writer);
         }

@@ -28,7 +28,8 @@ mod usage;
 use super::cpu::CpuView;
 use crate::contract::{History, Need};
 use crate::process;
-use crate::units::{Nanos, Ticks};
+use crate::trace::Trace;
+use crate::units::{Count, Nanos, Ticks};
 use crate::{Error, View};
 use alloc::vec::Vec;
 use ledger::{Account, Ledger, Moment};
@@ -47,6 +48,7 @@ pub const HISTORY: History = History { format: "vproc.cputime/1", interval_ms: 0
 pub struct CpuTimes {
     ledger: Ledger,
     tick: Nanos,
+    given: Trace,
 }
 
 /// CPU time of one CPU or of all, as `/proc/stat` has it.
@@ -70,9 +72,12 @@ impl CpuTimes {
             cpus,
             throttled_is_steal: view.knobs().throttled_is_steal,
         };
+        let remembered = view.state().and_then(Ledger::decode);
+        let remembered = remembered.map(|ledger| ledger.remembered(view.given()));
         Ok(CpuTimes {
-            ledger: Ledger::advance(view.state().and_then(Ledger::decode), &now),
+            ledger: Ledger::advance(remembered, &now),
             tick: Nanos(Nanos::per_tick(view.environment().user_hz)),
+            given: view.given(),
         })
     }
 
@@ -99,7 +104,8 @@ impl CpuTimes {
 
     fn times(&self, account: &Account) -> Times {
         let delay = account.delay(self.tick);
-        let ticks = |time: Nanos| Ticks(time.0 / self.tick.0.max(1));
+        let delay = self.given.given("the CPU's own part of a tick", delay);
+        let ticks = |time: Nanos| time.in_ticks_of(self.tick);
         Times {
             user: ticks(account.busy.user.minus(delay)),
             nice: ticks(account.busy.nice.minus(delay)),
@@ -111,7 +117,7 @@ impl CpuTimes {
 
     /// The number of processes that were ever started, as far as `known` now
     /// and before.
-    pub fn processes(&mut self, known: u64) -> u64 {
+    pub fn processes(&mut self, known: Count) -> Count {
         self.ledger.processes = self.ledger.processes.max(known);
         self.ledger.processes
     }

@@ -1,11 +1,13 @@
 //! How much CPU time the container's cgroup counts.
 
 use crate::cgroup::cpuset::LAST;
+use crate::cgroup::own_found;
 use crate::contract::{Environment, Need, Scope};
 use crate::text::{number, pairs};
-use crate::units::{Nanos, Ticks};
-use crate::view::Found;
-use crate::{Error, Knobs, View, process};
+use crate::trace::Trace;
+use crate::units::{Count, Nanos, Ticks};
+use crate::{Error, Found, Knobs, View, process};
+use alloc::format;
 use alloc::vec::Vec;
 
 const V2_STAT: &str = "cpu.stat";
@@ -65,13 +67,17 @@ impl Busy {
 
     pub(super) fn divided(self, by: u64) -> Self {
         let by = by.max(1);
-        self.each(Busy::default(), |time, _| Nanos(time.0 / by))
+        self.each(Busy::default(), |time, _| time.divided(by))
     }
 
     /// The same mixture of kinds, `total` in all.
     pub(super) fn mixed(self, total: Nanos) -> Self {
         let whole = u128::from(self.user.0) + u128::from(self.nice.0) + u128::from(self.system.0);
-        let whole = whole.max(1);
+        if whole <= u128::from(u64::MAX) {
+            let whole = self.total();
+            return self.each(Busy::default(), |time, _| total.share(time, whole));
+        }
+        // Centuries: more than can be told apart from a wrong count.
         self.each(Busy::default(), |time, _| {
             let part = u128::from(time.0) * u128::from(total.0) / whole;
             Nanos(u64::try_from(part).unwrap_or(u64::MAX))
@@ -140,7 +146,7 @@ impl Table {
 
     /// A heading, then a CPU's number, user and system nanoseconds in each
     /// line (`cpuacct_all_seq_show`, `kernel/sched/cpuacct.c`).
-    fn parse(text: &str) -> Result<Self, Error> {
+    fn parse(text: &str, trace: Trace) -> Result<Self, Error> {
         let mut rows = Vec::new();
         for (line, at) in text.lines().zip(1u32..).skip(1) {
             let mut words = line.split_ascii_whitespace().map(number);
@@ -150,17 +156,20 @@ impl Table {
                 let reason = "not a CPU, its user and its system time";
                 return Err(Error::MalformedInput { key: V1_TABLE, line: at, reason });
             };
-            rows.push((known_cpu(V1_TABLE, cpu)?, Nanos(user), Nanos(system)));
+            let user = trace.read_at(|| format!("cpu{cpu} user"), Nanos(user));
+            let system = trace.read_at(|| format!("cpu{cpu} system"), Nanos(system));
+            rows.push((known_cpu(V1_TABLE, cpu)?, user, system));
         }
         Ok(Table { rows, is_mixed: false })
     }
 
     /// Nanoseconds of each possible CPU (`__cpuacct_percpu_seq_show`).
-    fn parse_per_cpu(text: &str) -> Result<Self, Error> {
+    fn parse_per_cpu(Found { text, trace, .. }: Found<'_>) -> Result<Self, Error> {
         let mut rows = Vec::new();
         for (word, cpu) in text.split_ascii_whitespace().zip(0u64..) {
             let time = number(word).ok_or(Error::malformed(V1_PER_CPU, "not numbers"))?;
-            rows.push((known_cpu(V1_PER_CPU, cpu)?, Nanos(time), Nanos::ZERO));
+            let time = trace.read_at(|| format!("cpu{cpu}"), Nanos(time));
+            rows.push((known_cpu(V1_PER_CPU, cpu)?, time, Nanos::ZERO));
         }
         Ok(Table { rows, is_mixed: true })
     }
@@ -215,12 +224,16 @@ impl Usage {
     pub(super) fn read(view: &View<'_>) -> Result<Self, Error> {
         let mut v1 = None;
         for key in [V1_TABLE, V1_PER_CPU, V1_STAT] {
-            v1 = v1.or(own(view, key)?.map(|found| (key, found)));
+            v1 = v1.or(own_found(view, key)?.map(|found| (key, found)));
         }
-        let mut usage = match (own(view, V2_STAT)?, v1) {
-            (_, Some((key, v1))) => v1_usage(view, key, v1.text)?,
-            (Some(v2), None) => v2_usage(v2.text)?,
-            (None, None) => Usage::default(),
+        let mut usage = match (own_found(view, V2_STAT)?, v1) {
+            (_, Some((key, v1))) => v1_usage(view, key, v1)?,
+            (Some(v2), None) => v2_usage(v2)?,
+            (None, None) => {
+                let none = view.given().given("no group counts CPU time", Nanos::ZERO);
+                let totals = Totals { user: none, nice: none, system: none, throttled: none };
+                Usage { totals, ..Usage::default() }
+            }
         };
         if usage.totals.throttled == Nanos::ZERO {
             usage.totals.throttled = v1_throttled(view)?;
@@ -229,17 +242,13 @@ impl Usage {
     }
 }
 
-fn own<'a>(view: &View<'a>, key: &'static str) -> Result<Option<Found<'a>>, Error> {
-    Ok(view.found(key)?.filter(|found| found.depth > 0 || view.is_host()))
-}
-
 /// `cgroup_base_stat_cputime_show`, `kernel/cgroup/rstat.c`; throttled time
 /// from `cpu_extra_stat_show`, `kernel/sched/core.c`. `nice_usec` is a part
 /// of `user_usec`, since 6.11.
-fn v2_usage(text: &str) -> Result<Usage, Error> {
+fn v2_usage(Found { text, trace, .. }: Found<'_>) -> Result<Usage, Error> {
     let (mut totals, mut known) = (Totals::default(), false);
     for (key, micros) in pairs(text) {
-        let time = Nanos::from_micros(micros);
+        let time = Nanos::from_micros(trace.read(key, "", Count(micros)));
         match key {
             "user_usec" => (totals.user, known) = (time, true),
             "nice_usec" => totals.nice = time,
@@ -254,26 +263,26 @@ fn v2_usage(text: &str) -> Result<Usage, Error> {
     Ok(Usage { source: Source::V2, totals, table: None })
 }
 
-fn v1_usage(view: &View<'_>, key: &'static str, text: &str) -> Result<Usage, Error> {
+fn v1_usage(view: &View<'_>, key: &'static str, found: Found<'_>) -> Result<Usage, Error> {
     if key == V1_TABLE {
-        let per_cpu = view.optional(V1_PER_CPU)?.map(Table::parse_per_cpu).transpose()?;
-        let table = Table::parse(text)?.exact(&per_cpu.unwrap_or_default());
+        let per_cpu = view.found(V1_PER_CPU)?.map(Table::parse_per_cpu).transpose()?;
+        let table = Table::parse(found.text, found.trace)?.exact(&per_cpu.unwrap_or_default());
         return Ok(Usage { source: Source::V1Table, totals: table.totals(), table: Some(table) });
     }
-    let stat = view.optional(V1_STAT)?.map(|text| v1_stat(text, view.environment().user_hz));
+    let stat = view.found(V1_STAT)?.map(|found| v1_stat(found, view.environment().user_hz));
     let stat = stat.unwrap_or_default();
     if key == V1_PER_CPU {
-        let table = Table::parse_per_cpu(text)?;
+        let table = Table::parse_per_cpu(found)?;
         let all = table.totals();
         let mixed = match stat.total() {
-            Nanos::ZERO => Busy { user: all.user, ..stat },
+            none if none == Nanos::ZERO => Busy { user: all.user, ..stat },
             _ => stat.mixed(all.user),
         };
         let totals = Totals { user: mixed.user, system: mixed.system, ..all };
         return Ok(Usage { source: Source::V1PerCpu, totals, table: Some(table) });
     }
-    let stat = match view.optional(V1_USAGE)?.map(|text| number(text.trim())) {
-        Some(Some(usage)) => stat.at_most(Nanos(usage)),
+    let stat = match view.found(V1_USAGE)?.map(|found| found.number()) {
+        Some(Some(usage)) => stat.at_most(usage.as_nanos()),
         Some(None) => return Err(Error::malformed(V1_USAGE, "not a number")),
         None => stat,
     };
@@ -282,12 +291,12 @@ fn v1_usage(view: &View<'_>, key: &'static str, text: &str) -> Result<Usage, Err
 }
 
 /// Ticks (`cpuacct_stats_show`).
-fn v1_stat(text: &str, user_hz: u32) -> Busy {
+fn v1_stat(Found { text, trace, .. }: Found<'_>, user_hz: u32) -> Busy {
     let mut busy = Busy::default();
     for (key, ticks) in pairs(text) {
         match key {
-            "user" => busy.user = Ticks(ticks).nanos(user_hz),
-            "system" => busy.system = Ticks(ticks).nanos(user_hz),
+            "user" => busy.user = trace.read(key, "", Ticks(ticks)).nanos(user_hz),
+            "system" => busy.system = trace.read(key, "", Ticks(ticks)).nanos(user_hz),
             _ => {}
         }
     }
@@ -296,6 +305,9 @@ fn v1_stat(text: &str, user_hz: u32) -> Busy {
 
 /// Nanoseconds (`cpu_cfs_stat_show`, `kernel/sched/core.c`).
 fn v1_throttled(view: &View<'_>) -> Result<Nanos, Error> {
-    let text = own(view, V1_THROTTLED)?.map_or("", |found| found.text);
-    Ok(Nanos(crate::text::pair(text, "throttled_time").unwrap_or(0)))
+    let Some(Found { text, trace, .. }) = own_found(view, V1_THROTTLED)? else {
+        return Ok(Nanos::ZERO);
+    };
+    let item = "throttled_time";
+    Ok(crate::text::pair(text, item).map_or(Nanos::ZERO, |time| trace.read(item, "", Nanos(time))))
 }

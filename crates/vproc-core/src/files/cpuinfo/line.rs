@@ -2,6 +2,7 @@
 
 use crate::Text;
 use crate::text::number;
+use crate::trace::Provenance;
 
 /// A line with its parts. Put together again they are the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,7 @@ impl<'a> Field<'a> {
     /// Prints the line with a number in place of the value.
     pub(super) fn print_number(&self, out: &mut Text, value: u32) {
         self.print_with(out, |out| {
+            out.rule(Provenance::Computed, "among the CPUs that the container sees");
             out.push_number(u64::from(value));
         });
     }

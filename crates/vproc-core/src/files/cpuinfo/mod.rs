@@ -59,6 +59,7 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         return Ok(None);
     }
     let cpus = CpuView::read(view)?;
+    out.decided_by("CPUs", cpus.number());
     match s390::is_format_of(text) {
         true => s390::print(text, &cpus, out),
         false => blocks::print(text, &cpus, out),

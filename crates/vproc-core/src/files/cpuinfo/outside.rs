@@ -27,7 +27,7 @@ pub(super) fn print(line: &str, cpus: &CpuView, out: &mut Text) {
     }
     if let Some((label, host, rest)) = of_cpu(line) {
         if let Some(shown) = cpus.shown(host) {
-            out.push_str(label).push_number(u64::from(shown)).push_str(rest);
+            out.push_str(label).push_digits(u64::from(shown), 0).push_str(rest);
         }
         return;
     }

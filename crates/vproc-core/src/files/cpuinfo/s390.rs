@@ -73,7 +73,7 @@ fn print_line(
 ) {
     if let Some((host, rest)) = entry(line) {
         if let Some(shown) = cpus.shown(host) {
-            out.push_str("processor ").push_number(u64::from(shown)).push_str(":");
+            out.push_str("processor ").push_digits(u64::from(shown), 0).push_str(":");
             print_anonymous(rest, out);
         }
         return;

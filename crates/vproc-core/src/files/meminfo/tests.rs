@@ -9,7 +9,7 @@ const GIB: u64 = 1 << 30;
 
 fn printed(line: &str, amount: u64) -> String {
     let mut out = Text::new();
-    Line::parse(line).unwrap().print(amount, &mut out);
+    Line::parse(line).unwrap().print(Count(amount), &mut out);
     out.into_string()
 }
 

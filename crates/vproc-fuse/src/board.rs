@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use vproc_linux::{Host, Membership, Subject, check_sources};
 use vproc_runtime::{Cache, Engine, Error, Policy, Refusal};
 use vproc_snapshot::pattern::path_stands_for;
-use vproc_snapshot::{Class, Entry, Environment, Kind, Manifest, Setting};
+use vproc_snapshot::{Entry, Environment, Kind, Manifest, Setting};
 
 /// After how many failures in a row a policy is put aside.
 const PATIENCE: u32 = 5;
@@ -388,12 +388,14 @@ fn embedded(engine: &Engine, host: &Host, settings: &[Setting]) -> Result<Genera
     Ok(generation(0, None, policy, manifest, environment))
 }
 
-/// Leaves out entries that pass on what this host does not have. It will not
-/// get it either: such files say what the kernel and the machine are.
+/// Leaves out entries that are made from what this host does not have. It will
+/// not get it either: such files say what the kernel and the machine are.
 fn without_missing(host: &Host, environment: &Environment, mut manifest: Manifest) -> Manifest {
     let me = vproc_linux::HostPid::current();
-    let passed = manifest.entries.iter().filter(|entry| entry.class == Class::Passed);
-    let sources = Manifest::sources(passed);
+    let mut sources: Vec<_> =
+        manifest.entries.iter().filter_map(|entry| entry.stands_on().cloned()).collect();
+    let mut known = std::collections::HashSet::new();
+    sources.retain(|source| known.insert(source.clone()));
     let read = host
         .subject(me, vproc_linux::Identity::Reader)
         .and_then(|subject| host.read(&subject, environment.clone(), &sources));

@@ -112,6 +112,18 @@ pub struct Entry {
     pub history: Option<History>,
 }
 
+impl Entry {
+    /// The source that the entry is made from, in that there is no such file
+    /// in the container where the host lacks it: the first one of an entry
+    /// that shows the host's text, a part of it, or a constant in its place.
+    pub fn stands_on(&self) -> Option<&Source> {
+        let first = &self.needs.first()?.source;
+        let is_made_from = matches!(self.class, Class::Passed | Class::Filtered | Class::Constant)
+            && matches!(first, Source::Host(_));
+        is_made_from.then_some(first)
+    }
+}
+
 /// A setting that a policy understands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Knob {

@@ -1,6 +1,6 @@
 //! What a host found, and the part of it that one entry sees.
 
-use crate::{Class, Entry, Environment, Source, TaskCounts};
+use crate::{Entry, Environment, Source, TaskCounts};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -134,14 +134,14 @@ pub struct SourceNotRead {
 const ENOENT: u32 = 2;
 
 impl Readings {
-    /// Whether an entry passes on a file that this host does not have, so that
-    /// the container does not have it either.
+    /// Whether an entry is made from a file that this host does not have, so
+    /// that the container does not have it either: see [`Entry::stands_on`].
     pub fn lacks(&self, entry: &Entry) -> bool {
-        let [need] = entry.needs.as_slice() else { return false };
-        entry.class == Class::Passed
-            && self.records.iter().filter(|record| record.source == need.source).any(|record| {
-                record.found.iter().any(|found| found.content == Content::Absent(ENOENT))
-            })
+        let Some(source) = entry.stands_on() else { return false };
+        self.records
+            .iter()
+            .filter(|record| record.source == *source)
+            .any(|record| record.found.iter().any(|found| found.content == Content::Absent(ENOENT)))
     }
 
     /// The part that `entry` asks for.

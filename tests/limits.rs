@@ -180,7 +180,8 @@ fn what_is_no_policy_is_refused() {
 
 #[test]
 fn the_default_policy_is_small() {
-    assert!(vproc_default::COMPONENT.len() <= 216 << 10, "{}", vproc_default::COMPONENT.len());
+    // 4 KiB for each module of a file; much of it is their tables.
+    assert!(vproc_default::COMPONENT.len() <= 296 << 10, "{}", vproc_default::COMPONENT.len());
 }
 
 #[test]

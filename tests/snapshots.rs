@@ -10,22 +10,22 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use vproc_runtime::{Engine, Options, Policy};
 use vproc_snapshot::pattern::{listed, stands_for};
-use vproc_snapshot::{Capture, Entry, Manifest, Readings};
+use vproc_snapshot::{Capture, Class, Entry, Manifest, Readings};
 use vproc_tests::{captures, native};
 
 /// What the component says, or why it says nothing.
-fn render(policy: &Policy, capture: &Capture) -> Vec<(String, Result<String, String>)> {
+fn render(policy: &Policy, name: &str, capture: &Capture) -> Vec<(String, Result<String, String>)> {
     let readings = &capture.readings;
     let manifest = policy.declare(&readings.environment).unwrap();
     let mut texts = Vec::new();
-    for entry in manifest.entries.iter().filter(|entry| !readings.lacks(entry)) {
+    let is_there = |entry: &&Entry| !readings.lacks(entry) && entry.class != Class::Denied;
+    for entry in manifest.entries.iter().filter(is_there) {
         let snapshot = match readings.snapshot(entry, None) {
             Ok(snapshot) => snapshot,
             // One that was made by hand may hold the inputs of some files only,
-            // and others were recorded before these were served.
-            Err(_) if capture.origin.made_by == "hand" => continue,
-            Err(_) if entry.path.starts_with(CPUS) => continue,
-            Err(missing) => panic!("{missing}"),
+            // and others were recorded before some were served.
+            Err(missing) if name == COMPLETE => panic!("{missing}"),
+            Err(_) => continue,
         };
         for path in paths(policy, &manifest, entry, readings) {
             let text = match policy.render(&path, &snapshot) {
@@ -42,18 +42,26 @@ fn render(policy: &Policy, capture: &Capture) -> Vec<(String, Result<String, Str
     texts
 }
 
-/// The directory in which CPUs have directories.
-const CPUS: &str = "/sys/devices/system/cpu";
+/// The fixture that holds everything that the policy asks for.
+const COMPLETE: &str = "v1-run-256m";
+
+/// Directories, and what in them is many short files.
+const DIRECTORIES: [(&str, &[&str]); 2] = [
+    ("/sys/devices/system/cpu", &["cpuN", "vulnerabilities"]),
+    ("/sys/devices/system/node", &["nodeN"]),
+];
 
 /// The path of an entry, or the paths that it stands for.
 fn paths(policy: &Policy, manifest: &Manifest, entry: &Entry, readings: &Readings) -> Vec<String> {
-    if !entry.is_pattern() {
-        return vec![entry.path.clone()];
-    }
-    let listing = manifest.listing(CPUS).unwrap();
-    let text = policy.render(CPUS, &readings.snapshot(listing, None).unwrap()).unwrap().body;
-    let names = listed(&text).filter(|name| stands_for("cpu*", name));
-    names.map(|name| entry.path.replace("cpu*", name)).collect()
+    let Some((before, after)) = entry.path.split_once('*') else { return vec![entry.path.clone()] };
+    let (directory, name) = before.rsplit_once('/').unwrap();
+    let listing = manifest.listing(directory).unwrap();
+    // A fixture may lack what is listed by, and hold the files.
+    let Ok(snapshot) = readings.snapshot(listing, None) else { return Vec::new() };
+    let text = policy.render(directory, &snapshot).unwrap().body;
+    let pattern = format!("{name}*");
+    let names = listed(&text).filter(|listed| stands_for(&pattern, listed));
+    names.map(|listed| format!("{directory}/{listed}{after}")).collect()
 }
 
 #[test]
@@ -67,7 +75,7 @@ fn every_file_of_every_fixture() {
     let mut files = 0;
     for (name, capture) in captures() {
         let (mut texts, mut together) = (Vec::new(), BTreeMap::<_, String>::new());
-        for (path, text) in render(&policy, &capture) {
+        for (path, text) in render(&policy, &name, &capture) {
             match directory(&path) {
                 Some((directory, below)) => {
                     let text = text.unwrap_or_else(|error| format!("{error}\n"));
@@ -90,10 +98,15 @@ fn every_file_of_every_fixture() {
 
 /// Directories of many short files, which share a snapshot.
 fn directory(path: &str) -> Option<(String, &str)> {
-    let below = path.strip_prefix(CPUS)?.strip_prefix('/')?;
-    let name = if below.starts_with("cpu") { "cpuN" } else { "vulnerabilities" };
-    let is_it = name == "cpuN" || below.starts_with(name);
-    is_it.then(|| (format!("{CPUS}/{name}"), below))
+    for (directory, names) in DIRECTORIES {
+        let Some(below) = path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/'))
+        else {
+            continue;
+        };
+        let name = names.iter().find(|name| below.starts_with(name.trim_end_matches('N')))?;
+        return Some((format!("{directory}/{name}"), below));
+    }
+    None
 }
 
 #[test]
@@ -102,7 +115,7 @@ fn an_independent_parser_reads_every_file() {
     let policy = vproc_default::load(&engine, None).unwrap();
     let mut read = 0;
     for (name, capture) in captures() {
-        for (path, text) in render(&policy, &capture) {
+        for (path, text) in render(&policy, &name, &capture) {
             let Some(reads) = readers::reader(&path) else { continue };
             // It knows the cpuinfo of a single architecture.
             if path == "/proc/cpuinfo" && capture.readings.environment.machine != "x86_64" {
@@ -120,11 +133,11 @@ fn an_independent_parser_reads_every_file() {
 fn the_same_snapshot_gives_the_same_bytes() {
     let engine = Engine::new(Options::default()).unwrap();
     let policy = Policy::compile(&engine, vproc_default::COMPONENT).unwrap();
-    for (_, capture) in captures() {
-        let first = render(&policy, &capture);
+    for (name, capture) in captures() {
+        let first = render(&policy, &name, &capture);
         let json = Capture::from_json(&capture.to_json().unwrap()).unwrap();
         assert_eq!(json, capture, "a capture reads back as it was written");
-        assert_eq!(render(&policy, &json), first);
+        assert_eq!(render(&policy, &name, &json), first);
     }
 }
 
@@ -136,8 +149,8 @@ fn redaction_changes_no_container_s_text() {
         if capture.readings.is_host {
             continue; // passed as it is, blanks and all
         }
-        let before = render(&policy, &capture);
+        let before = render(&policy, &name, &capture);
         capture.redact();
-        assert_eq!(render(&policy, &capture), before, "{name}");
+        assert_eq!(render(&policy, &name, &capture), before, "{name}");
     }
 }

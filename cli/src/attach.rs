@@ -179,7 +179,7 @@ pub(crate) fn served(mount: &Path) -> Result<Vec<String>, Failure> {
 
 /// Directories that are put into a container as a whole: which names they have
 /// depends on the container.
-const WHOLE: [&str; 1] = ["sys/devices/system/cpu"];
+const WHOLE: [&str; 2] = ["sys/devices/system/cpu", "sys/devices/system/node"];
 
 fn list(directory: &Path, mount: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(directory)?

@@ -6,7 +6,7 @@ use crate::policy::Loaded;
 use crate::render;
 use std::collections::HashMap;
 use vproc_snapshot::pattern::{is_pattern, listed, stands_for};
-use vproc_snapshot::{Entry, Kind, Readings};
+use vproc_snapshot::{Class, Entry, Kind, Readings};
 
 /// One file of a container.
 pub(crate) struct File<'l> {
@@ -28,8 +28,10 @@ pub(crate) fn files<'l>(
         let before = files.len();
         let trimmed = path.trim_end_matches('/');
         for entry in loaded.expand(path)? {
-            // What this host does not have is not missed, unless it was named.
-            let is_there = entry.path == trimmed || !readings.lacks(entry);
+            // What this host does not have, or nobody may open, is not missed,
+            // unless it was named.
+            let is_there = entry.path == trimmed
+                || !(readings.lacks(entry) || is_denied_to_all(entry, readings));
             if entry.kind != Kind::Directory && is_there {
                 let paths = listings.paths(&entry.path, trimmed);
                 files.extend(listings.failures.drain(..).map(Err));
@@ -41,6 +43,13 @@ pub(crate) fn files<'l>(
         }
     }
     Ok(files)
+}
+
+/// Whether the policy itself denies an entry, and no setting does: what an
+/// operator denied is worth a word.
+fn is_denied_to_all(entry: &Entry, readings: &Readings) -> bool {
+    let mut settings = readings.environment.settings.iter();
+    entry.class == Class::Denied && !settings.any(|setting| setting.knob == entry.path)
 }
 
 /// Directories that were rendered.

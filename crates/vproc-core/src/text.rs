@@ -286,6 +286,11 @@ impl Text {
         self.push_str(core::str::from_utf8(digits).unwrap_or_default())
     }
 
+    /// Adds a number, to the left of a field of `width`: C's `%-*lu`.
+    pub fn push_left(&mut self, value: u64, width: usize) -> &mut Self {
+        self.push_number(value).push_spaces(width.saturating_sub(digits(value)))
+    }
+
     /// Adds hundredths as a number with two decimals: C's `%lu.%02lu`.
     pub fn push_hundredths(&mut self, value: impl Into<Count>) -> &mut Self {
         let (value, start) = (value.into(), self.text.len());
@@ -322,7 +327,8 @@ mod tests {
         let mut text = Text::new();
         text.push_right(0u64, 8).push_right(u64::MAX, 3).push_str("|").push_right(42u64, 0);
         text.push_str("|").push_hundredths(305u64).push_str("|").push_hundredths(99u64);
-        assert_eq!(text.into_string(), "       09223372036854775807|42|3.05|0.99");
+        text.push_str("|").push_left(42, 4).push_left(12345, 4).push_str("|");
+        assert_eq!(text.into_string(), "       09223372036854775807|42|3.05|0.99|42  12345|");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use std::collections::HashSet;
 const BLANK: &str = "redacted";
 
 impl Capture {
-    /// Blanks cgroup names, command names, serial numbers, swap devices, and
-    /// disks that the container does not use.
+    /// Blanks cgroup names, command names, serial numbers, swap devices, the
+    /// kernel's caches, and disks that the container does not use.
     pub fn redact(&mut self) {
         let used = devices_in_use(&self.readings);
         for record in &mut self.readings.records {
@@ -44,6 +44,7 @@ fn blank(source: &Source, text: &str, used: &HashSet<(String, String)>) -> Optio
         Source::Host(path) => match path.as_str() {
             "/proc/cpuinfo" => Some(lines(text, blank_serial)),
             "/proc/swaps" => Some(text.split_inclusive('\n').take(1).collect()),
+            "/proc/slabinfo" => Some(text.split_inclusive('\n').take(2).collect()),
             "/proc/diskstats" | "/proc/partitions" => Some(keep(text, |line| {
                 let mut words = line.split_whitespace();
                 let device = words.next().zip(words.next());

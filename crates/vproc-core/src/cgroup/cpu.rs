@@ -74,6 +74,7 @@ impl CpuView {
     /// use; without a cpuset it is all that are in use. Where the two have no
     /// CPU in common, which only a change between two reads can cause, the
     /// container sees the host's first one, so that it never has none.
+    #[inline(never)] // called from several places
     pub fn read(view: &View<'_>) -> Result<Self, Error> {
         let online = some_cpus(view, ONLINE)?;
         let (set, size) = match (cpuset(view)?, &online) {

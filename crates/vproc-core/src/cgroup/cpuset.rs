@@ -50,6 +50,7 @@ impl CpuSet {
     /// Reads a list as the kernel prints it (`%*pbl`, `lib/vsprintf.c`).
     /// Space, newlines and NULs around it do not count; an empty list is an
     /// empty set. `key` is the input, for the error.
+    #[inline(never)] // called from several places
     pub fn parse(key: &'static str, text: &str) -> Result<Self, Error> {
         let list = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\0');
         let mut bounds: Vec<(u32, u32)> = Vec::new();
@@ -133,6 +134,28 @@ impl CpuSet {
             set.push(range.first, range.last.min(range.first + (room - 1)));
         }
         set
+    }
+
+    /// Prints a mask with a digit for each four of the numbers up to `last`,
+    /// in groups of eight: `%*pb` (`bitmap_string`, `lib/vsprintf.c`).
+    #[inline(never)] // called from several places
+    pub fn print_mask(&self, last: u32, out: &mut Text) {
+        let mut words = alloc::vec![0u32; last as usize / 32 + 1];
+        for number in self.iter() {
+            if let Some(word) = words.get_mut(number as usize / 32) {
+                *word |= 1 << (number % 32);
+            }
+        }
+        // The first group has as many digits as the numbers in it need.
+        let mut digits = (last % 32) / 4 + 1;
+        for (word, index) in words.iter().rev().zip(0..) {
+            out.push_str(if index == 0 { "" } else { "," });
+            for digit in (0..digits).rev() {
+                let nibble = (word >> (digit * 4)) & 0xf;
+                out.push_repeated(char::from_digit(nibble, 16).unwrap_or('0'), 1);
+            }
+            digits = 8;
+        }
     }
 
     /// Prints the list and a newline.

@@ -227,6 +227,7 @@ impl Memsw {
 
 impl Memory {
     /// Reads [`NEEDS`], and [`V1_KERNEL_NEEDS`] where the entry has them.
+    #[inline(never)] // called from several places
     pub fn read(view: &View<'_>) -> Result<Self, Error> {
         let high = lowest_limit(view, "memory.high")?;
         let max = lowest_limit(view, "memory.max")?;

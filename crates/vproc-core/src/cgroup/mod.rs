@@ -10,6 +10,7 @@ pub mod events;
 pub mod hugetlb;
 pub mod io;
 pub mod memory;
+pub mod nodes;
 
 use crate::Error;
 use crate::View;

@@ -119,22 +119,8 @@ fn mask(view: &View<'_>, out: &mut Text, are_siblings: fn(&Seat, &Seat) -> bool)
     {
         last = CpuSet::parse(POSSIBLE, list)?.last().unwrap_or(0).max(last);
     }
-    let mut words = alloc::vec![0u32; last as usize / 32 + 1];
-    for seat in seats.iter().filter(|seat| are_siblings(&own, seat)) {
-        if let Some(word) = words.get_mut(seat.shown as usize / 32) {
-            *word |= 1 << (seat.shown % 32);
-        }
-    }
-    // The first group has as many digits as the CPUs in it need.
-    let mut digits = (last % 32) / 4 + 1;
-    for (word, index) in words.iter().rev().zip(0..) {
-        out.push_str(if index == 0 { "" } else { "," });
-        for digit in (0..digits).rev() {
-            let nibble = (word >> (digit * 4)) & 0xf;
-            out.push_repeated(char::from_digit(nibble, 16).unwrap_or('0'), 1);
-        }
-        digits = 8;
-    }
+    let siblings = seats.iter().filter(|seat| are_siblings(&own, seat));
+    CpuSet::from_ascending(siblings.map(|seat| seat.shown)).print_mask(last, out);
     out.push_str("\n");
     Ok(None)
 }

@@ -221,6 +221,7 @@ pub(super) struct Host {
 }
 
 impl Host {
+    #[inline(never)] // called from several places
     pub(super) fn read(view: &View<'_>) -> Result<Self, Error> {
         Host::of(view.text(HOST)?.lines().filter_map(Line::parse), view.trace(HOST, 0))
     }
@@ -278,6 +279,7 @@ impl Container<'_> {
     }
 }
 
+#[inline(never)] // of several entries
 fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     let text = view.text(HOST)?;
     if view.is_host() {

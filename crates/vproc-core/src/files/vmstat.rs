@@ -24,6 +24,9 @@ use alloc::vec::Vec;
 
 const HOST: &str = "vmstat";
 
+/// What is needed of the host.
+pub(super) const HOST_NEEDS: &[Need] = &[Need::host(HOST, "/proc/vmstat"), meminfo::HOST_NEED];
+
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
     path: "/proc/vmstat",
@@ -32,13 +35,7 @@ pub(super) static ENTRY: Entry = Entry {
     class: Class::Virtual,
     summary: "the container's memory in pages, its faults, reclaim, I/O and out-of-memory kills",
     reason: "counts the pages and the reclaim of the whole machine (mm/vmstat.c)",
-    needs: &[
-        &[Need::host(HOST, "/proc/vmstat"), meminfo::HOST_NEED],
-        memory::NEEDS,
-        memory::V1_KERNEL_NEEDS,
-        events::NEEDS,
-        io::NEEDS,
-    ],
+    needs: &[HOST_NEEDS, memory::NEEDS, memory::V1_KERNEL_NEEDS, events::NEEDS, io::NEEDS],
     history: None,
     render,
 };
@@ -151,6 +148,7 @@ fn transparent_huge_page(environment: &Environment<'_>) -> Bytes {
     }
 }
 
+#[inline(never)] // of several entries
 fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     let text = view.text(HOST)?;
     if view.is_host() {

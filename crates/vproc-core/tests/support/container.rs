@@ -96,6 +96,8 @@ impl Group {
             ("cpu.stat", self.table("", &cpu)),
             ("cpuset.cpus", self.cpus.clone()),
             ("cpuset.cpus.effective", self.cpus.clone()),
+            // Sets of nodes are as odd as sets of CPUs.
+            ("cpuset.mems.effective", self.cpus.clone()),
         ];
         let files = files.into_iter().chain(huge).map(|(name, text)| (name.to_owned(), text));
         files.chain(psi).map(|(name, text)| (name, Datum::from(text))).collect()
@@ -142,6 +144,9 @@ impl Group {
             ("cpuacct.stat", self.table("", "user system")),
             ("cpuset.cpus", self.cpus.clone()),
             ("cpuset.effective_cpus", self.cpus.clone()),
+            ("cpuset.mems", self.cpus.clone()),
+            ("cpuset.effective_mems", self.cpus.clone()),
+            ("memory.kmem.slabinfo", String::new()),
             ("hugetlb.2MB.limit_in_bytes", number(V1_UNLIMITED)),
             ("hugetlb.2MB.usage_in_bytes", "0\n".into()),
         ]

@@ -47,6 +47,8 @@ pub fn check(world: &World, texts: &Texts) {
         memory_adds_up(world, meminfo);
         swap_agrees(texts, meminfo);
         vmstat_agrees(world, texts, meminfo);
+        zones_add_up(world, texts, meminfo);
+        nodes_add_up(texts, meminfo);
     }
     cpus_agree(texts);
     siblings_exist(texts);
@@ -151,6 +153,58 @@ fn vmstat_agrees(world: &World, texts: &Texts, meminfo: &str) {
     }
 }
 
+/// What is in the zones is what there is in all.
+fn zones_add_up(world: &World, texts: &Texts, meminfo: &str) {
+    let meminfo = parse::table(meminfo);
+    let page = u64::from(world.page_size.max(1024)) / 1024;
+    let sum = |text: &str, name: &str| -> u64 {
+        let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(name));
+        lines.filter_map(|rest| rest.trim().parse::<u64>().ok()).sum()
+    };
+    if let Some(zones) = texts.get("/proc/zoneinfo") {
+        assert_eq!(sum(zones, "present "), meminfo["MemTotal"] / page, "{zones}");
+        assert_eq!(sum(zones, "pages free "), meminfo["MemFree"] / page, "{zones}");
+        assert!(sum(zones, "nr_anon_pages ") <= meminfo["AnonPages"] / page, "{zones}");
+    }
+    if let Some(pieces) = texts.get("/proc/buddyinfo") {
+        let mut free = 0;
+        for line in pieces.lines() {
+            let counts = line.split_ascii_whitespace().skip(4);
+            let pages = counts.enumerate().map(|(order, n)| n.parse::<u64>().unwrap() << order);
+            free += pages.sum::<u64>();
+        }
+        assert_eq!(free, meminfo["MemFree"] / page, "{pieces}");
+    }
+}
+
+/// What is in the nodes is what there is in all, memory and CPUs.
+fn nodes_add_up(texts: &Texts, meminfo: &str) {
+    let meminfo = parse::table(meminfo);
+    let of_nodes = |file: &str| -> Vec<&String> {
+        let is_it = |path: &&String| path.contains("/node/node") && path.ends_with(file);
+        texts.iter().filter(|(path, _)| is_it(path)).map(|(_, text)| text).collect()
+    };
+    let directories = of_nodes("/meminfo");
+    for label in ["MemTotal", "MemFree", "AnonPages", "Slab"] {
+        let amount = |text: &&String| -> u64 {
+            let line = text.lines().find(|line| line.contains(&format!(" {label}:")));
+            line.and_then(|line| line.split_ascii_whitespace().nth(3)?.parse().ok()).unwrap_or(0)
+        };
+        if !directories.is_empty() {
+            let sum: u64 = directories.iter().map(amount).sum();
+            assert_eq!(sum, meminfo[label], "{label}: {directories:?}");
+        }
+    }
+    let lists = of_nodes("/cpulist");
+    if let Some(online) = texts.get("/sys/devices/system/cpu/online")
+        && !lists.is_empty()
+    {
+        let mut cpus: Vec<_> = lists.iter().flat_map(|list| parse::cpu_list(list)).collect();
+        cpus.sort_unstable();
+        assert_eq!(cpus, parse::cpu_list(online), "{lists:?}");
+    }
+}
+
 /// One story about CPUs, everywhere.
 fn cpus_agree(texts: &Texts) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -172,6 +226,14 @@ fn cpus_agree(texts: &Texts) {
         if let Some(text) = texts.get(path.as_str()) {
             counts.insert(list, parse::cpu_list(text).len());
         }
+    }
+    for path in ["/proc/interrupts", "/proc/softirqs"] {
+        if let Some(header) = texts.get(path).and_then(|text| text.lines().next()) {
+            counts.insert(path, header.split_ascii_whitespace().count());
+        }
+    }
+    if let Some(text) = texts.get("/proc/schedstat") {
+        counts.insert("schedstat", text.lines().filter(|line| line.starts_with("cpu")).count());
     }
     let directories = texts.keys().filter(|path| path.ends_with("/topology/core_id")).count();
     if directories > 0 {

@@ -81,6 +81,12 @@ impl Machine {
             ("/proc/diskstats", self.diskstats()),
             ("/proc/vmstat", self.vmstat()),
             ("/proc/partitions", self.partitions()),
+            ("/proc/interrupts", self.interrupts()),
+            ("/proc/softirqs", self.softirqs()),
+            ("/proc/schedstat", self.schedstat()),
+            ("/proc/zoneinfo", self.zoneinfo()),
+            ("/proc/buddyinfo", self.buddyinfo()),
+            ("/proc/slabinfo", self.slabinfo()),
             ("/sys/devices/system/cpu/kernel_max", "8191\n".into()),
             ("/sys/devices/system/cpu/offline", "\n".into()),
             ("/sys/devices/system/cpu/isolated", "\n".into()),
@@ -104,6 +110,7 @@ impl Machine {
                 files.entry(path.to_owned()).or_insert_with(|| text.into());
             }
         }
+        self.node_directory(&mut files);
         for resource in ["cpu", "memory", "io"] {
             let text = pressure(self.activity);
             files.insert(format!("/proc/pressure/{resource}"), text.into());

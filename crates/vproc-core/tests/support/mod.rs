@@ -12,6 +12,8 @@ pub mod machine;
 pub mod oracle;
 pub mod parse;
 pub mod readers;
+pub mod scheduling;
+pub mod zones;
 
 use std::collections::BTreeMap;
 use vproc_core::contract::{CgroupVersion, Content, Process, Scope, Source, TaskCounts};
@@ -175,12 +177,18 @@ impl World {
 
     /// The paths of all files, with the numbers that the directory lists.
     pub fn paths(&self) -> Vec<(String, &'static Entry)> {
-        let listing = self.render(CPUS).map(|rendered| rendered.text).unwrap_or_default();
-        let numbers = || listing.lines().map(|name| name.trim_start_matches("cpu"));
         let mut paths = Vec::new();
         for entry in ENTRIES {
-            if entry.is_pattern() {
-                paths.extend(numbers().map(|number| (entry.path.replace('*', number), *entry)));
+            if let Some((before, after)) = entry.path.split_once('*') {
+                let (directory, name) = before.rsplit_once('/').unwrap();
+                let listing = self.render(directory).map(|rendered| rendered.text);
+                let numbers: Vec<String> = listing
+                    .unwrap_or_default()
+                    .lines()
+                    .map(|listed| listed.trim_start_matches(name).to_owned())
+                    .collect();
+                let path = |number| (format!("{before}{number}{after}"), *entry);
+                paths.extend(numbers.into_iter().map(path));
             } else if entry.kind == Kind::File {
                 paths.push((entry.path.to_owned(), *entry));
             }

@@ -61,9 +61,9 @@ fn files_with_numbers_are_those_that_the_process_has() {
     let one = ["render", "--from", FIXTURE, "--set", "cpu-rounding=floor", cpus];
     assert!(!printed(&one).contains("/cpu1/"));
     let listed = printed(&["ls", &format!("{cpus}/cpu0/topology")]);
-    assert!(listed.contains(&format!("-r--r--r-- filtered  {ids}\n")), "{listed}");
+    assert!(listed.contains(&format!("-r--r--r-- filtered {ids}  ")), "{listed}");
     let listed = printed(&["ls", cpus]);
-    assert!(listed.contains(&format!("dr-xr-xr-x virtual   {cpus}\n")), "{listed}");
+    assert!(listed.contains(&format!("dr-xr-xr-x virtual  {cpus}  ")), "{listed}");
     // What is missing on the host is missing in the container, unless it is
     // asked for by its name.
     let vulnerabilities = headers(&format!("{cpus}/vulnerabilities"));
@@ -142,8 +142,13 @@ fn a_redacted_capture_has_no_names() {
 #[test]
 fn ls_lists_what_is_served() {
     let text = printed(&["ls"]);
-    assert!(text.contains("-r--r--r-- virtual   /proc/meminfo\n"), "{text}");
-    assert!(text.contains("    < cgroup2:memory/memory.max@lineage\n"));
+    let line = text.lines().find(|line| line.contains("/proc/meminfo ")).unwrap();
+    assert!(line.starts_with("-r--r--r-- virtual  /proc/meminfo  "), "{line}");
+    assert!(!text.contains("memory.max@lineage"));
+    let long = printed(&["ls", "--long"]);
+    assert!(long.contains("-r--r--r-- virtual  /proc/meminfo\n"), "{long}");
+    assert!(long.contains("    < cgroup2:memory/memory.max@lineage\n"));
+    assert!(printed(&["ls", "/proc/meminfo"]).contains("memory.max@lineage"));
     let json: serde_json::Value = serde_json::from_str(&printed(&["ls", "--json"])).unwrap();
     let meminfo = &json[0];
     assert_eq!(meminfo["path"], "/proc/meminfo");
@@ -159,6 +164,60 @@ fn ls_lists_what_is_served() {
 }
 
 #[test]
+fn each_entry_of_this_kernel_is_listed_with_its_treatment() {
+    let text = printed(&["ls", "--pid", "self", "/proc"]);
+    let paths: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with("/proc/")))
+        .collect();
+    for name in std::fs::read_dir("/proc").unwrap() {
+        let name = name.unwrap().file_name().into_string().unwrap();
+        let own = format!("/proc/{name}");
+        let is_it = |path: &&str| {
+            path.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let is_process = name.bytes().all(|byte| byte.is_ascii_digit());
+        assert!(is_process || paths.iter().any(is_it), "{own} is not listed:\n{text}");
+    }
+    for listed in text.lines() {
+        let words: Vec<&str> = listed.split_whitespace().collect();
+        assert!(words.len() > 4 && words[0].len() == 10, "{listed}: mode, class, size, path, why");
+    }
+    // What is masked is empty, a directory has nothing in it.
+    let render = |path: &str| printed(&["render", "--pid", "self", path]);
+    assert_eq!((&*render("/proc/keys"), &*render("/proc/acpi")), ("", ""));
+    // Others see no addresses, whoever reads for them.
+    let iomem = render("/proc/iomem");
+    let is_zero = |line: &str| line.trim_start().starts_with("00000000-00000000 : ");
+    assert!(!iomem.is_empty() && iomem.lines().all(is_zero), "{iomem}");
+}
+
+#[test]
+fn what_the_policy_knows_nothing_of_is_passed_where_a_setting_says_so() {
+    let directory = temporary();
+    let file = path(&directory, "new.json");
+    let mut capture = Capture::from_json(&std::fs::read_to_string(FIXTURE).unwrap()).unwrap();
+    let mut record = capture.readings.records[0].clone();
+    record.source = "host:/proc/new/file".parse().unwrap();
+    record.found[0].content = vproc_snapshot::Content::Text("what it holds\n".into());
+    capture.readings.records.push(record);
+    std::fs::write(&file, capture.to_json().unwrap()).unwrap();
+    let render = |setting: &str, path: &str| {
+        run(&["render", "--from", &file, "--set", &format!("/proc/new/file={setting}"), path])
+    };
+    assert_eq!(render("pass", "/proc/new/file").stdout, b"what it holds\n");
+    assert_eq!(render("mask", "/proc/new/file").stdout, b"");
+    assert_failure(failure(render("deny", "/proc/new/file")), 5, &["denies /proc/new/file"]);
+    assert_failure(failure(render("virtual", "/proc/new/file")), 2, &["pass, mask or deny"]);
+    // Secrets are passed for nobody.
+    for name in ["kcore", "kallsyms", "keys", "locks", "key-users", "1/environ", "self/environ"] {
+        let set = format!("/proc/{name}=pass");
+        let output = run(&["render", "--from", &file, "--set", &set, &format!("/proc/{name}")]);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn settings_change_what_is_shown() {
     let render =
         |setting: &str, path: &str| run(&["render", "--from", FIXTURE, "--set", setting, path]);
@@ -168,7 +227,7 @@ fn settings_change_what_is_shown() {
     assert_failure(
         failure(render("/proc/meminfo=deny", "/proc/meminfo")),
         5,
-        &["/proc/meminfo", "the settings deny this path"],
+        &["denies /proc/meminfo", "a setting asks for it"],
     );
     assert_failure(
         failure(render("cpus=many", "/proc/stat")),

@@ -63,7 +63,10 @@ fn a_process_that_does_not_exist_is_code_3() {
 #[test]
 fn a_path_that_is_not_served_is_code_5() {
     let from = |path| failed(&["render", "--from", FIXTURE, path]);
-    assert_failure(from("/proc/kcore"), 5, &["does not serve /proc/kcore", "`vprocctl ls`"]);
+    assert_failure(from("/proc/1/environ"), 5, &["does not serve /proc/1/environ", "ls`"]);
+    let denied = ["denies /proc/kallsyms: its addresses depend on who opens it"];
+    assert_failure(from("/proc/kallsyms"), 5, &denied);
+    assert_failure(from("/proc/dynamic_debug/"), 5, &["denies /proc/dynamic_debug"]);
     assert_failure(from("/etc/passwd"), 5, &["does not serve /etc/passwd"]);
     assert_failure(from("meminfo"), 5, &["did you mean /proc/meminfo?"]);
     assert_failure(from("/proc/cpu"), 5, &["did you mean"]);
@@ -117,11 +120,24 @@ fn a_capture_that_is_none_is_code_1() {
 
 #[test]
 fn one_bad_file_does_not_hide_the_others() {
-    let output = run(&["render", "--from", FIXTURE, "--set", "/proc/stat=deny", "/proc"]);
-    assert_eq!(output.status.code(), Some(5));
+    let directory = temporary();
+    let json = std::fs::read_to_string(FIXTURE).unwrap();
+    let mut capture = vproc_snapshot::Capture::from_json(&json).unwrap();
+    for record in &mut capture.readings.records {
+        if record.source.to_string() == "host:/proc/stat" {
+            record.found[0].content = vproc_snapshot::Content::Absent(13);
+        }
+    }
+    let file = path(&directory, "unreadable.json");
+    std::fs::write(&file, capture.to_json().unwrap()).unwrap();
+    let output = run(&["render", "--from", &file, "/proc"]);
+    assert_eq!(output.status.code(), Some(7));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("==> /proc/uptime <=="), "{text}");
     assert!(String::from_utf8(output.stderr).unwrap().contains("/proc/stat"));
+    // What is denied is not missed there.
+    let rest = printed(&["render", "--from", FIXTURE, "--set", "/proc/stat=deny", "/proc"]);
+    assert!(rest.contains("==> /proc/uptime <==") && !rest.contains("==> /proc/stat <=="));
 }
 
 /// Runs vprocctl as `nobody`, from a place that nobody can reach.

@@ -6,6 +6,8 @@ mod command;
 
 #[path = "mount/access.rs"]
 mod access;
+#[path = "mount/catalogue.rs"]
+mod catalogue;
 #[path = "mount/container.rs"]
 mod container;
 #[path = "mount/exhaustion.rs"]

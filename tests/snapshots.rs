@@ -14,17 +14,18 @@ use vproc_snapshot::{Capture, Class, Entry, Manifest, Readings};
 use vproc_tests::{captures, native};
 
 /// What the component says, or why it says nothing.
-fn render(policy: &Policy, name: &str, capture: &Capture) -> Vec<(String, Result<String, String>)> {
+fn render(name: &str, policy: &Policy, capture: &Capture) -> Vec<(String, Result<String, String>)> {
     let readings = &capture.readings;
     let manifest = policy.declare(&readings.environment).unwrap();
     let mut texts = Vec::new();
-    let is_there = |entry: &&Entry| !readings.lacks(entry) && entry.class != Class::Denied;
-    for entry in manifest.entries.iter().filter(is_there) {
+    let is_hidden = |entry: &&Entry| matches!(entry.class, Class::Masked | Class::Denied);
+    let shown = manifest.entries.iter().filter(|entry| !is_hidden(entry) && !readings.lacks(entry));
+    for entry in shown {
         let snapshot = match readings.snapshot(entry, None) {
             Ok(snapshot) => snapshot,
-            // One that was made by hand may hold the inputs of some files only,
-            // and others were recorded before some were served.
             Err(missing) if name == COMPLETE => panic!("{missing}"),
+            // One that was made by hand may hold the inputs of some files only,
+            // and others were recorded before a file was served.
             Err(_) => continue,
         };
         for path in paths(policy, &manifest, entry, readings) {
@@ -42,7 +43,7 @@ fn render(policy: &Policy, name: &str, capture: &Capture) -> Vec<(String, Result
     texts
 }
 
-/// The fixture that holds everything that the policy asks for.
+/// The capture that holds everything.
 const COMPLETE: &str = "v1-run-256m";
 
 /// Directories, and what in them is many short files.
@@ -75,7 +76,7 @@ fn every_file_of_every_fixture() {
     let mut files = 0;
     for (name, capture) in captures() {
         let (mut texts, mut together) = (Vec::new(), BTreeMap::<_, String>::new());
-        for (path, text) in render(&policy, &name, &capture) {
+        for (path, text) in render(&name, &policy, &capture) {
             match directory(&path) {
                 Some((directory, below)) => {
                     let text = text.unwrap_or_else(|error| format!("{error}\n"));
@@ -115,7 +116,7 @@ fn an_independent_parser_reads_every_file() {
     let policy = vproc_default::load(&engine, None).unwrap();
     let mut read = 0;
     for (name, capture) in captures() {
-        for (path, text) in render(&policy, &name, &capture) {
+        for (path, text) in render(&name, &policy, &capture) {
             let Some(reads) = readers::reader(&path) else { continue };
             // It knows the cpuinfo of a single architecture.
             if path == "/proc/cpuinfo" && capture.readings.environment.machine != "x86_64" {
@@ -134,10 +135,10 @@ fn the_same_snapshot_gives_the_same_bytes() {
     let engine = Engine::new(Options::default()).unwrap();
     let policy = Policy::compile(&engine, vproc_default::COMPONENT).unwrap();
     for (name, capture) in captures() {
-        let first = render(&policy, &name, &capture);
+        let first = render(&name, &policy, &capture);
         let json = Capture::from_json(&capture.to_json().unwrap()).unwrap();
         assert_eq!(json, capture, "a capture reads back as it was written");
-        assert_eq!(render(&policy, &name, &json), first);
+        assert_eq!(render(&name, &policy, &json), first);
     }
 }
 
@@ -149,8 +150,8 @@ fn redaction_changes_no_container_s_text() {
         if capture.readings.is_host {
             continue; // passed as it is, blanks and all
         }
-        let before = render(&policy, &name, &capture);
+        let before = render(&name, &policy, &capture);
         capture.redact();
-        assert_eq!(render(&policy, &name, &capture), before, "{name}");
+        assert_eq!(render(&name, &policy, &capture), before, "{name}");
     }
 }

@@ -59,7 +59,7 @@ impl Failure {
                 Refusal::UnsupportedPath => {
                     (Exit::UnsupportedPath, "`vprocctl ls` lists what it serves")
                 }
-                Refusal::Denied => (Exit::UnsupportedPath, "drop the --set that denies it"),
+                Refusal::Denied => (Exit::UnsupportedPath, "`vprocctl ls` tells why"),
                 Refusal::RejectedSetting { .. } => {
                     (Exit::Usage, "`vprocctl ls --knobs` lists the knobs")
                 }

@@ -28,17 +28,25 @@ pub(crate) fn files<'l>(
         let before = files.len();
         let trimmed = path.trim_end_matches('/');
         for entry in loaded.expand(path)? {
-            // What this host does not have, or nobody may open, is not missed,
-            // unless it was named.
-            let is_there = entry.path == trimmed
-                || !(readings.lacks(entry) || is_denied_to_all(entry, readings));
+            // What this host does not have, what was not recorded, what is no
+            // text and what nobody may open is not missed, unless it was named.
+            let is_there = || {
+                let is_shown = !readings.lacks(entry) && !readings.is_binary(entry);
+                is_shown && readings.has(entry) && !is_denied_to_all(entry, readings)
+            };
+            let is_there = entry.path == trimmed || is_there();
             if entry.kind != Kind::Directory && is_there {
                 let paths = listings.paths(&entry.path, trimmed);
                 files.extend(listings.failures.drain(..).map(Err));
                 files.extend(paths.into_iter().map(|path| Ok(File { path, entry })));
             }
         }
-        if files.len() == before {
+        let directory = loaded.manifest.entry(trimmed);
+        let is_empty = directory.is_some_and(|entry| entry.class == Class::Masked);
+        if files.len() == before && !is_empty {
+            if let Some(entry) = directory.filter(|entry| entry.class == Class::Denied) {
+                return Err(loaded.denied(path, entry));
+            }
             return Err(loaded.not_served(path, "there is nothing of this name for this process"));
         }
     }

@@ -3,12 +3,16 @@
 use crate::failure::Failure;
 use crate::{output, policy, render, subject};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
 use vproc_linux::Host;
-use vproc_snapshot::{Entry, Kind, Knob, Readings};
+use vproc_snapshot::{Class, Entry, Kind, Knob, Manifest, Readings};
 
 /// List the files that the policy serves, where their numbers come from, and
-/// what they are rendered from
+/// why
+///
+/// Of /proc, also what this machine has there and the policy does not serve.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -20,6 +24,11 @@ pub(crate) struct Arguments {
     /// List the knobs that --set turns, instead of the files
     #[arg(long)]
     knobs: bool,
+
+    /// Also print what each file shows and what it is rendered from; so it is
+    /// where a single file is named
+    #[arg(short, long)]
+    long: bool,
 
     /// Print JSON for scripts
     #[arg(long)]
@@ -42,9 +51,13 @@ struct Listed<'a> {
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let host = Host::open()?;
     let environment = host.environment(arguments.policy.settings.clone());
-    let loaded = arguments.policy.load(&environment)?;
+    let mut loaded = arguments.policy.load(&environment)?;
     if arguments.knobs {
         return print_knobs(&loaded.manifest.knobs, arguments.json);
+    }
+    let strangers = strangers(&host, &loaded.manifest, &arguments.paths)?;
+    if arguments.subject.pid.is_some() {
+        loaded.leave_out_missing(&host, &arguments.paths);
     }
     let entries = loaded.entries(&arguments.paths)?;
     let readings = match arguments.subject.pid {
@@ -60,32 +73,89 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         let text = render::text(&loaded, &entry.path, entry, readings).ok()?;
         (entry.kind != Kind::Directory).then_some(text.len())
     };
-    let listed: Vec<Listed<'_>> =
+    let mut listed: Vec<Listed<'_>> =
         entries.into_iter().map(|entry| Listed { entry, size: size(entry) }).collect();
+    listed.extend(strangers.iter().map(|entry| Listed { entry, size: None }));
     if arguments.json {
         return output::write_json(&listed);
     }
+    let is_one = matches!(listed.as_slice(), [one] if one.entry.kind != Kind::Directory);
+    let text = lines(&listed, readings.as_ref(), arguments.long || is_one);
+    output::write(text.as_bytes())
+}
+
+/// What this machine has in `/proc` and the policy knows nothing of, where
+/// that directory is listed.
+fn strangers(host: &Host, manifest: &Manifest, paths: &[String]) -> Result<Vec<Entry>, Failure> {
+    let is_root = |path: &String| matches!(path.trim_end_matches('/'), "" | "/proc");
+    if !paths.is_empty() && !paths.iter().any(is_root) {
+        return Ok(Vec::new());
+    }
+    let known: HashSet<&str> = manifest
+        .entries
+        .iter()
+        .filter_map(|entry| entry.path.strip_prefix("/proc/")?.split('/').next())
+        .collect();
+    let names = host.names_in_proc()?.into_iter().filter(|name| !known.contains(name.as_str()));
+    Ok(names.map(|name| stranger(&format!("/proc/{name}"))).collect())
+}
+
+fn stranger(path: &str) -> Entry {
+    let metadata = std::fs::symlink_metadata(path);
+    let mode = metadata.as_ref().map_or(0o444, |metadata| metadata.permissions().mode() & 0o777);
+    let (kind, remedy) = match metadata.map(|metadata| metadata.file_type()) {
+        Ok(kind) if kind.is_symlink() => (Kind::Symlink, String::new()),
+        Ok(kind) if kind.is_dir() => {
+            (Kind::Directory, format!("; `--set {path}/FILE=pass` passes a file in it"))
+        }
+        // What only root may read is read for nobody.
+        _ if mode & 0o004 == 0 => (Kind::File, String::new()),
+        _ => (Kind::File, format!("; `--set {path}=pass` passes it")),
+    };
+    Entry {
+        path: path.to_owned(),
+        kind,
+        mode: u16::try_from(mode).unwrap_or(0o444),
+        class: Class::Denied,
+        summary: "not served".to_owned(),
+        reason: format!("the policy knows nothing of it{remedy}"),
+        needs: Vec::new(),
+        history: None,
+    }
+}
+
+/// Longer paths do not move the column after them.
+const WIDEST_PATH: usize = 32;
+
+/// A line for each entry, and more where it is wanted.
+fn lines(listed: &[Listed<'_>], readings: Option<&Readings>, long: bool) -> String {
+    let lengths = listed.iter().map(|listed| listed.entry.path.len());
+    let width = lengths.filter(|length| *length <= WIDEST_PATH).max().unwrap_or(0);
     let mut text = String::new();
-    for Listed { entry, size } in &listed {
-        let size = match (size, &readings) {
+    for Listed { entry, size } in listed {
+        let size = match (size, readings) {
             (Some(size), _) => format!("{size:>7} "),
             (None, Some(_)) => "      - ".to_owned(),
             (None, None) => String::new(),
         };
-        let mode = mode(entry);
-        let class = entry.class.as_str();
-        let _ = writeln!(text, "{mode} {class:<9} {size}{}", entry.path);
-        let _ = writeln!(text, "    {}", entry.summary);
+        let _ = write!(text, "{} {:<8} {size}", mode(entry), entry.class.as_str());
+        if !long {
+            let reason = entry.reason.as_str();
+            let line = format!("{:<width$}  {reason}", entry.path);
+            let _ = writeln!(text, "{}", line.trim_end());
+            continue;
+        }
+        let _ = writeln!(text, "{}\n    {}", entry.path, entry.summary);
         if !entry.reason.is_empty() {
             let _ = writeln!(text, "    because: {}", entry.reason);
         }
         for need in &entry.needs {
-            if exists(&need.source, readings.as_ref()) {
+            if exists(&need.source, readings) {
                 let _ = writeln!(text, "    < {}", need.source);
             }
         }
     }
-    output::write(text.as_bytes())
+    text
 }
 
 /// Whether this machine has the hierarchy that a source names; assumed where

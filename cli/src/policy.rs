@@ -3,7 +3,7 @@
 use crate::failure::{Exit, Failure};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use vproc_linux::check_sources;
+use vproc_linux::{Host, check_sources};
 use vproc_runtime::{Cache, Engine, Options, Policy};
 use vproc_snapshot::pattern::stands_for;
 use vproc_snapshot::{Entry, Environment, Kind, Manifest, PolicyIdentity, Setting, Source};
@@ -153,6 +153,22 @@ impl Loaded {
             None => "`vprocctl ls` lists what it serves".to_owned(),
         };
         Err(self.not_served(path, &remedy))
+    }
+
+    /// Leaves out entries of what this machine does not have, unless they are
+    /// named.
+    pub(crate) fn leave_out_missing(&mut self, host: &Host, named: &[String]) {
+        let is_named = |entry: &Entry| named.contains(&entry.path);
+        self.manifest.entries.retain(|entry| is_named(entry) || !host.lacks(entry));
+    }
+
+    /// The failure for a path that is denied.
+    pub(crate) fn denied(&self, path: &str, entry: &Entry) -> Failure {
+        let reason = match entry.reason.as_str() {
+            "" => "it gives no reason",
+            reason => reason,
+        };
+        Failure::new(Exit::UnsupportedPath, format!("{} denies {path}: {reason}", self.name))
     }
 
     /// The failure for a path without an entry.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vproc_linux::Host;
 use vproc_runtime::{Error, Refusal};
-use vproc_snapshot::{Capture, Content, Entry, Readings, Source};
+use vproc_snapshot::{Capture, Class, Content, Entry, Readings, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -111,7 +111,8 @@ fn live(arguments: &Arguments) -> Result<(Loaded, Readings), Failure> {
     };
     let host = Host::open()?;
     let environment = host.environment(arguments.policy.settings.clone());
-    let loaded = arguments.policy.load(&environment)?;
+    let mut loaded = arguments.policy.load(&environment)?;
+    loaded.leave_out_missing(&host, &arguments.paths);
     let sources = loaded.sources(&loaded.entries(&arguments.paths)?);
     let subject = arguments.subject.resolve(&host)?;
     let readings = host.read(&subject, environment, &sources).map_err(|error| {
@@ -148,6 +149,9 @@ pub(crate) fn text(
     entry: &Entry,
     readings: &Readings,
 ) -> Result<Vec<u8>, Failure> {
+    if entry.class == Class::Denied {
+        return Err(loaded.denied(path, entry));
+    }
     let snapshot = readings.snapshot(entry, None).map_err(|missing| {
         let remedy = "capture it again with this path, policy and settings";
         Failure::new(Exit::InputOutput, format!("{missing}; {remedy}"))

@@ -108,14 +108,17 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 /// started after it. Without live files it is left to the kernel.
 const LIVE: &str = "/proc/uptime";
 
-/// Every file that the policy serves, but for [`LIVE`], as it is now. One that
-/// the settings deny is shown empty: a bind mount has no other way to keep the
-/// host's away.
+/// Every file that the policy has for a container, but for [`LIVE`], as it is
+/// now. One that the settings deny is shown empty: a bind mount has no other
+/// way to keep the host's away.
 fn files(loaded: &Loaded, readings: &Readings) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let entries = loaded.manifest.entries.iter().filter(|entry| {
         // A directory of the kernel's cannot be replaced name by name.
         let is_single = entry.kind != Kind::Directory && !entry.is_pattern();
-        is_single && entry.path != LIVE && !readings.lacks(entry)
+        is_single
+            && entry.covers(&readings.environment.settings)
+            && entry.path != LIVE
+            && !readings.lacks(entry)
     });
     entries
         .map(|entry| {

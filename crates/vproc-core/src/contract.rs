@@ -55,6 +55,8 @@ pub enum Process {
 pub enum Source {
     /// A file of the host by its absolute path.
     Host(&'static str),
+    /// The host's file at the entry's own path.
+    Itself,
     /// A cgroup interface file.
     Cgroup {
         /// Which of the two interfaces.
@@ -77,6 +79,17 @@ pub enum Source {
     Tasks,
 }
 
+impl Source {
+    /// The host's file that is meant, of the entry at `own`.
+    pub fn host_path<'a>(&self, own: &'a str) -> Option<&'a str> {
+        match *self {
+            Source::Host(path) => Some(path),
+            Source::Itself => Some(own),
+            _ => None,
+        }
+    }
+}
+
 /// One input that an entry asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
@@ -96,6 +109,9 @@ impl Need {
     const fn new(key: &'static str, source: Source) -> Self {
         Need { key, source, when: always }
     }
+
+    /// What the host has at the entry's own path.
+    pub const ITSELF: Need = Need::new("host", Source::Itself);
 
     /// A file of the host, such as `/proc/meminfo`.
     pub const fn host(key: &'static str, path: &'static str) -> Self {
@@ -140,7 +156,8 @@ impl Need {
 pub enum Kind {
     /// A file.
     File,
-    /// A directory, whose text lists the numbered names in it.
+    /// A directory, whose text lists the numbered names in it. One that is
+    /// masked is empty.
     Directory,
 }
 

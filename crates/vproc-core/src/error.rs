@@ -8,8 +8,8 @@ pub enum Error {
     /// No entry has this path.
     #[error("the policy does not serve this path")]
     UnsupportedPath,
-    /// The settings deny this path.
-    #[error("the settings deny this path")]
+    /// The policy or a setting denies this path.
+    #[error("this path is denied")]
     Denied,
     /// An input without which nothing can be said is absent.
     #[error("the input `{0}` is missing")]

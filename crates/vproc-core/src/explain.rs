@@ -5,11 +5,11 @@
 //! traced ([`crate::trace`]). Here that is put in order: the fields line by
 //! line, and the steps as a list in which operands come before results.
 
-use crate::contract::{Class, Content, Entry, Snapshot, Source};
+use crate::contract::{Class, Content, Entry, Need, Snapshot, Source};
 use crate::text::{Layout, Mark, Marks, Rule, Text};
 use crate::trace::{Node, Operator, Origin, Provenance, Step as Recorded, Unit};
 use crate::view::Recorder;
-use crate::{Error, Knobs, Treatment, files, write};
+use crate::{Error, Knobs, Treatment, chosen, write};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -96,9 +96,9 @@ pub fn explain(path: &str, snapshot: &Snapshot<'_>) -> Result<Explanation, Error
     let mut text = Text::marked();
     write(path, snapshot, Some(&recorder), &mut text)?;
     let (text, marks) = text.into_parts();
-    let entry = files::find(path).ok_or(Error::UnsupportedPath)?;
     let knobs = Knobs::parse(snapshot.environment.settings.iter().copied())?;
-    let class = match knobs.treatment(entry.path) {
+    let (entry, treatment) = chosen(path, &knobs)?;
+    let class = match treatment {
         Treatment::Pass => Class::Passed,
         _ if snapshot.is_host => Class::Passed,
         _ => entry.class,
@@ -219,7 +219,7 @@ impl Lines<'_> {
     fn is_hosts(&self, key: &str) -> bool {
         let mut needs = self.entry.needs.iter().copied().flatten();
         needs.any(|need| need.key == key && matches!(need.source, Source::Host(_)))
-            || key == crate::PASSED
+            || key == Need::ITSELF.key
     }
 
     fn of_class(&self) -> Provenance {

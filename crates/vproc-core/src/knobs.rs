@@ -52,6 +52,18 @@ pub enum UptimeRule {
     Age,
 }
 
+/// What `/proc/cmdline` and `/proc/bootconfig` show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BootParameters {
+    /// Those of the kernel that are no secrets.
+    #[default]
+    Redact,
+    /// The same for every host.
+    Constant,
+    /// All of the host's.
+    Pass,
+}
+
 /// What a reader gets in place of a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Treatment {
@@ -78,7 +90,8 @@ pub struct Knobs {
     pub memory_high_limits: bool,
     pub throttled_is_steal: bool,
     pub uptime: UptimeRule,
-    treatments: Vec<(&'static str, Treatment)>,
+    pub cmdline: BootParameters,
+    treatments: Vec<(String, Treatment)>,
 }
 
 /// The fewest CPUs that a container sees, where its cpuset has as many.
@@ -236,13 +249,31 @@ pub static KNOBS: &[Knob] = &[
             Some(())
         },
     },
+    Knob {
+        name: "cmdline",
+        values: "redact | constant | pass",
+        default: "redact",
+        summary: "what /proc/cmdline and /proc/bootconfig show: the kernel's parameters that are \
+                  no secrets, the same for every host, or all of the host's",
+        files: &["/proc/cmdline", "/proc/bootconfig"],
+        set: |knobs, value| {
+            knobs.cmdline = match value {
+                "redact" => BootParameters::Redact,
+                "constant" => BootParameters::Constant,
+                "pass" => BootParameters::Pass,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
 ];
 
 /// The knob that every served path is: its values, default and summary.
 pub const TREATMENT: (&str, &str, &str) = (
     "virtual | pass | mask | deny",
     "virtual",
-    "a served path as the knob: the container's text, the host's, an empty file, or an error",
+    "a path as the knob: what the policy has for it, the host's file, an empty file, or an error; \
+     pass, mask and deny also for files of /proc that the policy knows nothing of",
 );
 
 impl Knobs {
@@ -273,25 +304,29 @@ impl Knobs {
     }
 
     fn treat(&mut self, path: &str, value: &str) -> Result<(), Error> {
-        let Some(entry) = files::ENTRIES.iter().find(|entry| entry.path == path) else {
-            return Err(rejected(path, String::from("the policy does not serve this path")));
-        };
-        let treatment = match value {
-            "virtual" => Treatment::Virtual,
-            _ if entry.kind == Kind::Directory => {
-                return Err(rejected(path, String::from("a directory is always virtual")));
+        let reject = |reason: &str| Err(rejected(path, String::from(reason)));
+        let entry = files::ENTRIES.iter().find(|entry| entry.path == path);
+        let treatment = match (value, entry) {
+            (_, None) if !is_unlisted(path) => {
+                return reject("the policy does not serve this path");
+            }
+            ("virtual", None) => {
+                return reject("the policy knows nothing of it: it takes pass, mask or deny");
+            }
+            ("virtual", Some(_)) => Treatment::Virtual,
+            (_, Some(entry)) if entry.kind == Kind::Directory => {
+                return reject("a directory takes virtual alone; its files are treated one by one");
             }
             // There is no single file of the host to pass.
-            "pass" if entry.is_pattern() => {
-                let reason = "it stands for several files, which take virtual, mask or deny";
-                return Err(rejected(path, String::from(reason)));
+            ("pass", Some(entry)) if entry.is_pattern() => {
+                return reject("it stands for several files, which take virtual, mask or deny");
             }
-            "pass" => Treatment::Pass,
-            "mask" => Treatment::Mask,
-            "deny" => Treatment::Deny,
+            ("pass", _) => Treatment::Pass,
+            ("mask", _) => Treatment::Mask,
+            ("deny", _) => Treatment::Deny,
             _ => return Err(rejected(path, format!("`{value}` is not one of {}", TREATMENT.0))),
         };
-        self.treatments.push((entry.path, treatment));
+        self.treatments.push((String::from(path), treatment));
         Ok(())
     }
 
@@ -302,6 +337,37 @@ impl Knobs {
             .find(|(treated, _)| *treated == path)
             .map_or_else(Treatment::default, |(_, t)| *t)
     }
+
+    /// Paths that only settings name, each once.
+    pub(crate) fn unlisted(&self) -> impl Iterator<Item = (&str, Treatment)> {
+        self.treatments.iter().enumerate().filter_map(|(place, (path, _))| {
+            let is_later =
+                self.treatments.iter().skip(place + 1).any(|(treated, _)| treated == path);
+            let is_listed = files::ENTRIES.iter().any(|entry| entry.path == path);
+            (!is_later && !is_listed).then(|| (path.as_str(), self.treatment(path)))
+        })
+    }
+}
+
+/// Whether a path can be that of a file of procfs which the policy knows
+/// nothing of: not of a process, no directory that it has, nothing below a
+/// file.
+fn is_unlisted(path: &str) -> bool {
+    let Some(below) = path.strip_prefix("/proc/") else { return false };
+    let is_name = |name: &str| {
+        !matches!(name, "" | "." | "..") && !name.contains(|c: char| c == '*' || c.is_control())
+    };
+    let is_of_process = |name: &str| {
+        matches!(name, "self" | "thread-self") || name.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_below =
+        |long: &str, short: &str| long.strip_prefix(short).is_some_and(|r| r.starts_with('/'));
+    below.split('/').all(is_name)
+        && !below.split('/').next().is_some_and(is_of_process)
+        && files::find(path).is_none()
+        && !files::ENTRIES.iter().any(|entry| {
+            is_below(entry.path, path) || entry.kind == Kind::File && is_below(path, entry.path)
+        })
 }
 
 fn rejected(knob: &str, reason: String) -> Error {
@@ -341,6 +407,29 @@ mod tests {
             (path, "pass"),
             ("/sys/devices/system/cpu/cpu0/topology/core_id", "deny"),
             ("/sys/devices/system/cpu", "mask"),
+        ] {
+            assert!(Knobs::parse([(path, value)]).is_err(), "{path} {value}");
+        }
+    }
+
+    #[test]
+    fn what_the_policy_knows_nothing_of_is_treated_by_its_path() {
+        let settings = [("/proc/new", "mask"), ("/proc/a/b", "pass"), ("/proc/new", "pass")];
+        let knobs = Knobs::parse(settings).unwrap();
+        let unlisted: Vec<_> = knobs.unlisted().collect();
+        assert_eq!(unlisted, [("/proc/a/b", Treatment::Pass), ("/proc/new", Treatment::Pass)]);
+        for (path, value) in [
+            ("/proc/new", "virtual"),
+            ("/proc/new", "yes"),
+            ("/proc/1/environ", "pass"),
+            ("/proc/self/environ", "pass"),
+            ("/proc/../etc/shadow", "pass"),
+            ("/proc/pressure", "pass"),
+            ("/proc/meminfo/x", "pass"),
+            ("/proc/x*", "pass"),
+            ("/etc/shadow", "pass"),
+            ("/sys/kernel/notes", "pass"),
+            ("/proc/acpi", "mask"),
         ] {
             assert!(Knobs::parse([(path, value)]).is_err(), "{path} {value}");
         }

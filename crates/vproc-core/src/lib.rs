@@ -36,13 +36,17 @@ pub use knobs::{Knobs, Treatment};
 pub use text::Text;
 pub use view::{Found, View};
 
+use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The bytes that a reader gets, and the state for the next render.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// The whole file.
-    pub text: alloc::string::String,
+    pub text: String,
+    /// In place of the text, what a file holds that is passed and has none.
+    pub bytes: Option<Vec<u8>>,
     /// What an entry with a [`History`] wants to see again.
     pub state: Option<Vec<u8>>,
 }
@@ -50,10 +54,14 @@ pub struct Rendered {
 /// An entry under the settings at hand: what the manifest says of it.
 #[derive(Debug, Clone)]
 pub struct Declared {
+    /// Where it is: the entry's path, or one that only a setting names.
+    pub path: Cow<'static, str>,
     /// The entry.
     pub entry: &'static Entry,
     /// Its class, changed where the operator asked for another treatment.
     pub class: Class,
+    /// Why, changed likewise.
+    pub reason: &'static str,
     /// The inputs that a render needs under these settings.
     pub needs: Vec<Need>,
 }
@@ -61,35 +69,70 @@ pub struct Declared {
 /// Lists what is served under these settings.
 pub fn manifest(environment: &Environment<'_>) -> Result<Vec<Declared>, Error> {
     let knobs = Knobs::parse(environment.settings.iter().copied())?;
-    Ok(files::ENTRIES.iter().map(|entry| declare(entry, &knobs, environment)).collect())
+    let listed = files::ENTRIES.iter().map(|entry| {
+        let treatment = knobs.treatment(entry.path);
+        declare(Cow::Borrowed(entry.path), entry, treatment, &knobs, environment)
+    });
+    let unlisted = knobs.unlisted().map(|(path, treatment)| {
+        let path = Cow::Owned(String::from(path));
+        declare(path, &files::catalogue::UNLISTED, treatment, &knobs, environment)
+    });
+    Ok(listed.chain(unlisted).collect())
 }
 
-fn declare(entry: &'static Entry, knobs: &Knobs, environment: &Environment<'_>) -> Declared {
-    let (class, needs) = match knobs.treatment(entry.path) {
+fn declare(
+    path: Cow<'static, str>,
+    entry: &'static Entry,
+    treatment: Treatment,
+    knobs: &Knobs,
+    environment: &Environment<'_>,
+) -> Declared {
+    let mut needs: Vec<Need> = Vec::new();
+    let (class, reason) = match treatment {
         Treatment::Virtual => {
-            let mut needs: Vec<Need> = Vec::new();
             for need in entry.needs.iter().copied().flatten() {
                 if (need.when)(knobs, environment) && !needs.iter().any(|n| n.key == need.key) {
                     needs.push(*need);
                 }
             }
-            (entry.class, needs)
+            (entry.class, entry.reason)
         }
-        Treatment::Pass => (Class::Passed, alloc::vec![Need::host(PASSED, entry.path)]),
-        Treatment::Mask => (Class::Masked, Vec::new()),
-        Treatment::Deny => (Class::Denied, Vec::new()),
+        Treatment::Pass => {
+            needs.push(Need::ITSELF);
+            (Class::Passed, BY_SETTING)
+        }
+        Treatment::Mask => (Class::Masked, BY_SETTING),
+        Treatment::Deny => (Class::Denied, BY_SETTING),
     };
-    Declared { entry, class, needs }
+    Declared { path, entry, class, reason, needs }
 }
 
-/// The key under which the host's text of a passed file travels.
-const PASSED: &str = "host";
+const BY_SETTING: &str = "a setting asks for it";
 
 /// Renders the entry at `path`.
 pub fn render(path: &str, snapshot: &Snapshot<'_>) -> Result<Rendered, Error> {
     let mut text = Text::new();
-    let state = write(path, snapshot, None, &mut text)?;
-    Ok(Rendered { text: text.into_string(), state })
+    let Written { bytes, state } = write(path, snapshot, None, &mut text)?;
+    Ok(Rendered { text: text.into_string(), bytes, state })
+}
+
+/// What comes of a render beside the text.
+#[derive(Default)]
+struct Written {
+    /// In place of the text, what is passed and no text.
+    bytes: Option<Vec<u8>>,
+    state: Option<Vec<u8>>,
+}
+
+/// The entry at `path`, and what a reader of it gets.
+fn chosen(path: &str, knobs: &Knobs) -> Result<(&'static Entry, Treatment), Error> {
+    match files::find(path) {
+        Some(entry) => Ok((entry, knobs.treatment(entry.path))),
+        None => match knobs.treatment(path) {
+            Treatment::Virtual => Err(Error::UnsupportedPath),
+            treatment => Ok((&files::catalogue::UNLISTED, treatment)),
+        },
+    }
 }
 
 /// Writes the entry at `path`; an explanation records how.
@@ -98,9 +141,9 @@ fn write(
     snapshot: &Snapshot<'_>,
     recorder: Option<&view::Recorder>,
     text: &mut Text,
-) -> Result<Option<Vec<u8>>, Error> {
+) -> Result<Written, Error> {
     let knobs = Knobs::parse(snapshot.environment.settings.iter().copied())?;
-    let entry = files::find(path).ok_or(Error::UnsupportedPath)?;
+    let (entry, treatment) = chosen(path, &knobs)?;
     let number = entry.number(path);
     if number.is_none() && entry.is_pattern() {
         return Err(Error::UnsupportedPath);
@@ -109,13 +152,20 @@ fn write(
     if let Some(recorder) = recorder {
         view = view.recording(recorder);
     }
-    match knobs.treatment(entry.path) {
-        Treatment::Virtual => (entry.render)(&view, text),
-        Treatment::Pass => {
-            text.push_str(view.text(PASSED)?);
-            Ok(None)
+    let mut written = Written::default();
+    match treatment {
+        Treatment::Virtual if entry.class != Class::Passed => {
+            written.state = (entry.render)(&view, text)?;
         }
-        Treatment::Mask => Ok(None),
-        Treatment::Deny => Err(Error::Denied),
+        Treatment::Virtual | Treatment::Pass => match view.bytes(Need::ITSELF.key) {
+            Some(raw) => written.bytes = Some(raw.to_vec()),
+            None if treatment == Treatment::Pass => {
+                text.push_str(view.text(Need::ITSELF.key)?);
+            }
+            None => written.state = (entry.render)(&view, text)?,
+        },
+        Treatment::Mask => {}
+        Treatment::Deny => return Err(Error::Denied),
     }
+    Ok(written)
 }

@@ -149,6 +149,14 @@ impl<'a> View<'a> {
         })
     }
 
+    /// The bytes of an input that is not text.
+    pub fn bytes(&self, key: &'static str) -> Option<&'a [u8]> {
+        self.inputs(key).find_map(|input| match input.content {
+            Content::Bytes(bytes) => Some(bytes),
+            _ => None,
+        })
+    }
+
     /// Depth of the leaf in the hierarchy that an input comes from, whether
     /// or not the file was there; `None` where the hierarchy does not exist.
     pub fn leaf_depth(&self, key: &'static str) -> Option<u32> {

@@ -16,7 +16,7 @@ use support::invariants::Texts;
 use support::{Files, World, invariants, oracle, parse};
 use vproc_core::contract::{Source, TaskCounts};
 use vproc_core::files::ENTRIES;
-use vproc_core::{Class, Error};
+use vproc_core::{Class, Entry, Error};
 
 const MIB: u64 = 1 << 20;
 
@@ -39,8 +39,10 @@ fn machines(corpus: &Path) -> Vec<PathBuf> {
 /// Everything that entries ask of a host, as far as the corpus has it.
 fn host_files(machine: &Path) -> Files {
     let mut files = Files::new();
-    for need in ENTRIES.iter().flat_map(|entry| entry.needs.iter().copied().flatten()) {
-        if let Source::Host(path) = need.source
+    let needs =
+        |entry: &'static Entry| entry.needs.iter().copied().flatten().map(move |n| (entry, n));
+    for (entry, need) in ENTRIES.iter().copied().flat_map(needs) {
+        if let Some(path) = need.source.host_path(entry.path)
             && let Ok(bytes) = fs::read(machine.join(&path[1..]))
             && let Ok(text) = String::from_utf8(bytes)
         {
@@ -91,7 +93,9 @@ fn containers(host: &Files) -> Vec<(&'static str, World)> {
 fn has_needs(world: &World, path: &str) -> bool {
     let entry = vproc_core::files::find(path).unwrap();
     entry.needs.iter().copied().flatten().all(|need| match need.source {
-        Source::Host(path) => world.host.contains_key(path),
+        source @ (Source::Host(_) | Source::Itself) => {
+            source.host_path(path).is_some_and(|path| world.host.contains_key(path))
+        }
         _ => true,
     })
 }
@@ -175,7 +179,9 @@ fn renders_for_every_machine_of_the_corpus() {
 
 fn the_host_sees_itself(host: &Files) {
     let world = World { host: host.clone(), is_host: true, ..World::empty() };
-    for (path, _) in world.paths().iter().filter(|(_, entry)| entry.class != Class::Constant) {
+    let says_nothing = [Class::Constant, Class::Masked];
+    for (path, _) in world.paths().iter().filter(|(_, entry)| !says_nothing.contains(&entry.class))
+    {
         match (world.render(path), host.get(path)) {
             (Ok(rendered), Some(text)) => {
                 assert_eq!(support::Datum::Text(rendered.text), *text, "{path}");

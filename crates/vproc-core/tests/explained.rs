@@ -73,7 +73,7 @@ fn check(world: &World, path: &str) {
     let manifest = vproc_core::manifest(&world.environment()).unwrap();
     let entry = vproc_core::files::find(path).unwrap();
     let declared = manifest.iter().find(|declared| declared.entry.path == entry.path).unwrap();
-    let snapshot = world.snapshot(&declared.needs);
+    let snapshot = world.snapshot(path, &declared.needs);
     let rendered = vproc_core::render(path, &snapshot).map(|rendered| rendered.text);
     let explained = match (rendered, explain(path, &snapshot)) {
         (Ok(text), Ok(explained)) => {
@@ -271,7 +271,7 @@ fn the_group_that_decides_is_named() {
             &[("memory.max", "268435456\n")],
         ]);
     let manifest = vproc_core::manifest(&world.environment()).unwrap();
-    let snapshot = world.snapshot(&manifest[0].needs);
+    let snapshot = world.snapshot("/proc/meminfo", &manifest[0].needs);
     let explained = explain("/proc/meminfo", &snapshot).unwrap();
     let total = &explained.fields[0];
     assert_eq!((total.label.as_str(), total.line, total.column), ("MemTotal", 1, ""));
@@ -298,12 +298,12 @@ fn a_line_that_stands_so_in_an_input_says_where() {
     let pressure = "some avg10=1.00 avg60=0.50 avg300=0.10 total=5\n";
     let world = World::empty().with_v2(&[&[("cpu.pressure", pressure)]]);
     let entry = vproc_core::files::find("/proc/pressure/cpu").unwrap();
-    let explained = explain(entry.path, &world.snapshot(entry.needs[0])).unwrap();
+    let explained = explain(entry.path, &world.snapshot(entry.path, entry.needs[0])).unwrap();
     assert_eq!(explained.fields.len(), 1);
     assert_eq!(explained.fields[0].quoted, Some("group.pressure"));
     assert_eq!(explained.fields[0].provenance, Provenance::Computed);
     let world = World::empty().with_v2(&[&[]]);
-    let explained = explain(entry.path, &world.snapshot(entry.needs[0])).unwrap();
+    let explained = explain(entry.path, &world.snapshot(entry.path, entry.needs[0])).unwrap();
     assert_eq!(explained.fields[1].provenance, Provenance::Constant);
     assert!(explained.fields[1].reason.contains("no pressure"));
 }

@@ -1,6 +1,7 @@
 //! Which policy renders for whom, and what happens when one fails.
 
 use crate::container::lock;
+use crate::node::View;
 use crate::state::StateDirectory;
 use crate::tree::Tree;
 use arc_swap::ArcSwap;
@@ -132,7 +133,11 @@ pub(crate) struct Arrangement {
     main: Arc<Generation>,
     /// Policies of some groups, the longest prefix first.
     special: Vec<(String, Arc<Generation>)>,
+    /// What is below the view of one process or container: all of it.
     pub(crate) tree: Tree,
+    /// What is below `proc` and `sys` of the mount: what is meant to be put
+    /// over a container's own files.
+    pub(crate) cover: Tree,
 }
 
 impl Arrangement {
@@ -140,14 +145,25 @@ impl Arrangement {
         default: &Generation,
         main: Arc<Generation>,
         mut special: Vec<(String, Arc<Generation>)>,
+        settings: &[Setting],
     ) -> Self {
         special.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let all = [main.as_ref()]
             .into_iter()
             .chain(special.iter().map(|(_, generation)| generation.as_ref()))
             .chain([default]);
-        let tree = Tree::new(all.map(|generation| &generation.manifest));
-        Arrangement { main, special, tree }
+        let entries = all.flat_map(|generation| &generation.manifest.entries);
+        let tree = Tree::new(entries.clone());
+        let cover = Tree::new(entries.filter(|entry| entry.covers(settings)));
+        Arrangement { main, special, tree, cover }
+    }
+
+    /// The tree that a view shows.
+    pub(crate) fn tree_of(&self, view: View) -> &Tree {
+        match view {
+            View::Reader => &self.cover,
+            View::Process(_) | View::Registered(_) => &self.tree,
+        }
     }
 
     /// The policy for a container.
@@ -236,7 +252,7 @@ impl Board {
         directory: StateDirectory,
     ) -> Result<Self, Rejected> {
         let default = Arc::new(embedded(&engine, &host, &settings)?);
-        let arrangement = Arrangement::new(&default, Arc::clone(&default), Vec::new());
+        let arrangement = Arrangement::new(&default, Arc::clone(&default), Vec::new(), &settings);
         Ok(Board {
             engine,
             cache,
@@ -264,7 +280,7 @@ impl Board {
             .iter_mut()
             .map(|(prefix, component)| Ok((prefix.clone(), Arc::new(self.load(component)?))))
             .collect::<Result<_, Rejected>>()?;
-        let arrangement = Arc::new(Arrangement::new(&self.default, main, special));
+        let arrangement = Arc::new(Arrangement::new(&self.default, main, special, &self.settings));
         if let Err(error) = self.directory.save("policy.json", &choice) {
             tracing::warn!(%error, "cannot keep the choice of policies; a restart forgets it");
         }
@@ -320,7 +336,7 @@ impl Board {
         let manifest = policy.declare(&environment).map_err(refused)?;
         check_sources(&Manifest::sources(&manifest.entries))
             .map_err(|error| Rejected::Sources { path: path(), error })?;
-        let manifest = without_missing(&self.host, &environment, manifest);
+        let manifest = without_missing(&self.host, manifest);
         let number = self.loaded.fetch_add(1, Ordering::Relaxed);
         let generation = generation(number, Some(path()), policy, manifest, environment);
         // One that was taken before stays, even if it fails now and then.
@@ -384,25 +400,14 @@ fn embedded(engine: &Engine, host: &Host, settings: &[Setting]) -> Result<Genera
         }
         Err(error) => return Err(refused(error)),
     };
-    let manifest = without_missing(host, &environment, manifest);
+    let manifest = without_missing(host, manifest);
     Ok(generation(0, None, policy, manifest, environment))
 }
 
-/// Leaves out entries that are made from what this host does not have. It will
-/// not get it either: such files say what the kernel and the machine are.
-fn without_missing(host: &Host, environment: &Environment, mut manifest: Manifest) -> Manifest {
-    let me = vproc_linux::HostPid::current();
-    let mut sources: Vec<_> =
-        manifest.entries.iter().filter_map(|entry| entry.stands_on().cloned()).collect();
-    let mut known = std::collections::HashSet::new();
-    sources.retain(|source| known.insert(source.clone()));
-    let read = host
-        .subject(me, vproc_linux::Identity::Reader)
-        .and_then(|subject| host.read(&subject, environment.clone(), &sources));
-    match read {
-        Ok(readings) => manifest.entries.retain(|entry| !readings.lacks(entry)),
-        Err(error) => tracing::warn!(%error, "cannot tell which files this host lacks"),
-    }
+/// Leaves out entries of what this host does not have. It will not get it
+/// either: such files say what the kernel and the machine are.
+fn without_missing(host: &Host, mut manifest: Manifest) -> Manifest {
+    manifest.entries.retain(|entry| !host.lacks(entry));
     manifest
 }
 

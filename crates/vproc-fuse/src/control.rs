@@ -209,7 +209,7 @@ fn swap(server: &Server, choice: Choice) -> Result<(), String> {
         error.to_string()
     })?;
     let after = Arc::clone(&board.current());
-    server.forget_names(&before.tree, &after.tree);
+    server.forget_names(&before.cover, &after.cover);
     for (prefix, policy) in after.policies() {
         let sha256 = policy.policy.digest();
         tracing::info!(prefix, policy = policy.name(), %sha256, "policy in use");

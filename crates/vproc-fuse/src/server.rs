@@ -284,7 +284,7 @@ impl Server {
     fn item(&self, view: View, path: &str, caller: Caller) -> Result<(Item, bool), Errno> {
         let special = (view == View::Reader).then(|| crate::directory::special(path)).flatten();
         let current = self.containers.board.current();
-        let Some(found) = current.tree.find(path) else {
+        let Some(found) = current.tree_of(view).find(path) else {
             return special.map(|item| (item, false)).ok_or(Errno::NOENT);
         };
         let numbered = numbered(found.declared, path);
@@ -376,12 +376,18 @@ impl Server {
         let (Item::Directory(names), _) = self.item(node.view, &path, caller)? else {
             return Err(Errno::NOTDIR);
         };
+        // Below `proc` and `sys`, no directory is denied.
+        if node.view != View::Reader
+            && self.containers.admits(&*self.container(node, caller)?, &path) == Err(Errno::ACCESS)
+        {
+            return Err(Errno::ACCESS);
+        }
         let (patterns, fixed): (Vec<_>, Vec<_>) = names.into_iter().partition(|n| is_pattern(n));
         let mut list = Vec::with_capacity(fixed.len());
         let mut add = |name: String| {
             let path = join(&path, &name);
             let current = self.containers.board.current();
-            let item = current.tree.find(&path).map(|found| found.item.clone());
+            let item = current.tree_of(node.view).find(&path).map(|found| found.item.clone());
             let kind = match item.or_else(|| crate::directory::special(&path)) {
                 Some(Item::Directory(_)) => FileType::Directory,
                 Some(Item::Entry { kind: Kind::Symlink, .. }) => FileType::Symlink,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use vproc_snapshot::pattern::{is_pattern, path_stands_for};
-use vproc_snapshot::{Kind, Manifest};
+use vproc_snapshot::{Entry, Kind};
 
 /// What is at a path. Names and paths are as declared: a `*` in them stands
 /// for the numbers that a container's own text lists.
@@ -19,7 +19,7 @@ pub(crate) enum Item {
     },
 }
 
-/// Everything that some policy serves, by its path.
+/// What some policy serves, by its path.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     items: HashMap<String, Item>,
@@ -36,12 +36,12 @@ pub(crate) struct Found<'t> {
 }
 
 impl Tree {
-    /// All entries of some manifests. Where several declare a path, the first
-    /// one's mode counts.
-    pub(crate) fn new<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> Self {
+    /// Entries of some manifests. Where several declare a path, the first one's
+    /// mode counts.
+    pub(crate) fn new<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
         let mut tree = Tree::default();
         tree.items.insert("/".to_owned(), Item::Directory(BTreeSet::new()));
-        for entry in manifests.into_iter().flat_map(|manifest| &manifest.entries) {
+        for entry in entries {
             if entry.kind == Kind::Directory {
                 tree.items
                     .entry(entry.path.clone())
@@ -108,9 +108,9 @@ pub(crate) fn join(directory: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vproc_snapshot::{Class, Entry};
+    use vproc_snapshot::Class;
 
-    fn manifest(paths: &[&str]) -> Manifest {
+    fn entries(paths: &[&str]) -> Vec<Entry> {
         let entry = |path: &&str| Entry {
             path: (*path).to_owned(),
             kind: Kind::File,
@@ -121,12 +121,7 @@ mod tests {
             needs: Vec::new(),
             history: None,
         };
-        Manifest {
-            name: "test".into(),
-            version: "0".into(),
-            entries: paths.iter().map(entry).collect(),
-            knobs: Vec::new(),
-        }
+        paths.iter().map(entry).collect()
     }
 
     fn names(tree: &Tree, path: &str) -> Vec<String> {
@@ -138,9 +133,9 @@ mod tests {
 
     #[test]
     fn directories_come_from_paths() {
-        let one = manifest(&["/proc/stat", "/proc/pressure/cpu"]);
-        let other = manifest(&["/sys/devices/system/cpu/online", "/proc/stat"]);
-        let tree = Tree::new([&one, &other]);
+        let one = entries(&["/proc/stat", "/proc/pressure/cpu"]);
+        let other = entries(&["/sys/devices/system/cpu/online", "/proc/stat"]);
+        let tree = Tree::new(one.iter().chain(&other));
         assert_eq!(names(&tree, "/"), ["proc", "sys"]);
         assert_eq!(names(&tree, "/proc"), ["pressure", "stat"]);
         assert_eq!(names(&tree, "/sys/devices/system"), ["cpu"]);
@@ -151,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_file_is_no_directory() {
-        let tree = Tree::new([&manifest(&["/proc/x", "/proc/x/y"])]);
+        let tree = Tree::new(&entries(&["/proc/x", "/proc/x/y"]));
         let x = tree.find("/proc/x").map(|found| found.item);
         assert!(matches!(x, Some(Item::Entry { .. })));
         assert_eq!(names(&tree, "/proc"), ["x"]);
@@ -159,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_numbers() {
-        let tree = Tree::new([&manifest(&["/cpu/online", "/cpu/cpu*/topology/core_id"])]);
+        let tree = Tree::new(&entries(&["/cpu/online", "/cpu/cpu*/topology/core_id"]));
         assert_eq!(names(&tree, "/cpu"), ["cpu*", "online"]);
         assert_eq!(names(&tree, "/cpu/cpu7"), ["topology"]);
         let found = tree.find("/cpu/cpu7/topology/core_id");

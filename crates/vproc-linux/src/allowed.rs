@@ -40,7 +40,7 @@ const ACTS: &str = "it is there to be written to";
 /// refused when they are opened, too; here are those of which we know, and
 /// those that tell root more than others.
 const PROC_REFUSED: [(&[&str], &str); 4] = [
-    (&["self", "thread-self", "mounts", "net", "sysvipc", "locks"], BELONGS_TO_READER),
+    (&["self", "thread-self", "mounts", "net", "sysvipc", "locks", "key-users"], BELONGS_TO_READER),
     (
         &[
             "kcore",
@@ -55,9 +55,6 @@ const PROC_REFUSED: [(&[&str], &str); 4] = [
             "timer_list",
             "timer_stats",
             "sched_debug",
-            "iomem",
-            "ioports",
-            "modules",
         ],
         SECRET,
     ),
@@ -77,6 +74,10 @@ const PROC_REFUSED: [(&[&str], &str); 4] = [
     ),
     (&["sysrq-trigger", "mtrr"], ACTS),
 ];
+
+/// Files in which the kernel prints addresses to whoever opened them with
+/// privileges, and zeros to others: they are opened without.
+pub(crate) const WITHOUT_PRIVILEGES: [&str; 3] = ["iomem", "ioports", "modules"];
 
 /// Files that only root may read, and that a policy may nevertheless show: of
 /// the kernel's objects, `slabinfo` only says how many there are.
@@ -189,6 +190,8 @@ mod tests {
             "host:/proc/pressure/cpu",
             "host:/proc/sys/kernel/random/boot_id",
             "host:/proc/slabinfo",
+            "host:/proc/modules",
+            "host:/proc/driver/nvidia/version",
             "host:/proc/netfilter",
             "host:/sys/devices/system/cpu/online",
             "host:/sys/devices/system/node/node0/meminfo",
@@ -232,6 +235,8 @@ mod tests {
             "/proc/sys/net/ipv4/tcp_fastopen_key",
             "/proc/kcore",
             "/proc/keys",
+            "/proc/key-users",
+            "/proc/locks",
             "/proc/kpageflags",
             "/proc/kmsg",
             "/proc/kallsyms",

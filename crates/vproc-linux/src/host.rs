@@ -13,7 +13,7 @@ use crate::{Error, Feed, Freshness, Hierarchy, HostPid, Identity, Membership, Su
 use rustix::fd::AsFd;
 use rustix::param::{clock_ticks_per_second, page_size};
 use std::sync::{Arc, OnceLock};
-use vproc_snapshot::{CgroupLayout, Environment, Readings, Record, Setting, Source};
+use vproc_snapshot::{CgroupLayout, Class, Entry, Environment, Readings, Record, Setting, Source};
 
 /// A Linux host: its procfs and its cgroup hierarchies.
 ///
@@ -134,6 +134,31 @@ impl Host {
         let meminfo = self.text(&mut scratch, "meminfo")?;
         let line = meminfo.lines().find_map(|line| line.strip_prefix("Hugepagesize:"))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
+
+    /// Whether this machine has no such file, so that a container on it has
+    /// none either: of what is not made up for a container but taken from the
+    /// host's file, or hidden.
+    pub fn lacks(&self, entry: &Entry) -> bool {
+        let path = match (entry.stands_on(), entry.class) {
+            (Some(Source::Host(path)), _) => path,
+            (_, Class::Masked | Class::Denied) if !entry.is_pattern() => &entry.path,
+            _ => return false,
+        };
+        let in_proc = path.strip_prefix("/proc/").map(|below| (Ok(&self.procfs), below));
+        let in_sys = || path.strip_prefix("/sys/").map(|below| (self.sysfs(), below));
+        match in_proc.or_else(in_sys) {
+            Some((Ok(filesystem), below)) => filesystem.lacks(below),
+            _ => false,
+        }
+    }
+
+    /// The names in the root directory of `/proc` that are of no process.
+    pub fn names_in_proc(&self) -> Result<Vec<String>, Error> {
+        let mut names = self.procfs.names()?;
+        names.retain(|name| !name.bytes().all(|byte| byte.is_ascii_digit()));
+        names.sort_unstable();
+        Ok(names)
     }
 
     fn text<'s>(&self, scratch: &'s mut Scratch, path: &str) -> Option<&'s str> {

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::beneath;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FsWord, Mode, OFlags, fstat, fstatfs, open};
+use rustix::fs::{AtFlags, Dir, FsWord, Mode, OFlags, fstat, fstatfs, open, openat, statat};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
@@ -79,6 +79,27 @@ impl PseudoFs {
     /// Opens a directory by its path below the root.
     pub(crate) fn open_directory(&self, path: &str) -> Result<OwnedFd, Errno> {
         beneath::open_directory(self.root.as_fd(), path.as_bytes())
+    }
+
+    /// Whether nothing has this path below the root.
+    pub(crate) fn lacks(&self, path: &str) -> bool {
+        statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW).err() == Some(Errno::NOENT)
+    }
+
+    /// The names in the root.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
+        let failed = |errno| self.error("", errno);
+        let mut names = Vec::new();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(&self.root, ".", flags, Mode::empty()).map_err(failed)?;
+        for entry in Dir::new(root).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !matches!(&*name, "." | "..") {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
     /// The error for an errno at a file of it.

@@ -36,7 +36,11 @@ impl wit::Guest for Policy {
         snapshot: wit::Snapshot,
     ) -> Result<wit::Rendered, wit::Error> {
         let rendered = vproc_core::render(&path, &to_snapshot(&snapshot)).map_err(from_error)?;
-        Ok(wit::Rendered { body: wit::Body::Text(rendered.text), state: rendered.state })
+        let body = match rendered.bytes {
+            Some(bytes) => wit::Body::Bytes(bytes),
+            None => wit::Body::Text(rendered.text),
+        };
+        Ok(wit::Rendered { body, state: rendered.state })
     }
 }
 
@@ -97,9 +101,13 @@ fn from_knob(name: &str, (values, default, summary): (&str, &str, &str)) -> wit:
 }
 
 fn from_declared(declared: Declared) -> wit::Entry {
-    let Declared { entry, class, needs } = declared;
+    let Declared { path, entry, class, reason, needs } = declared;
+    let needs = needs
+        .into_iter()
+        .map(|need| wit::Need { key: need.key.into(), from: from_source(need.source, &path) })
+        .collect();
     wit::Entry {
-        path: entry.path.into(),
+        path: path.into_owned(),
         kind: match entry.kind {
             core::Kind::File => wit::Kind::File,
             core::Kind::Directory => wit::Kind::Directory,
@@ -114,11 +122,8 @@ fn from_declared(declared: Declared) -> wit::Entry {
             core::Class::Denied => wit::Class::Denied,
         },
         summary: entry.summary.into(),
-        reason: entry.reason.into(),
-        needs: needs
-            .into_iter()
-            .map(|need| wit::Need { key: need.key.into(), from: from_source(need.source) })
-            .collect(),
+        reason: reason.into(),
+        needs,
         history: entry.history.map(|history| wit::History {
             format: history.format.into(),
             interval_ms: history.interval_ms,
@@ -126,9 +131,10 @@ fn from_declared(declared: Declared) -> wit::Entry {
     }
 }
 
-fn from_source(source: core::Source) -> wit::Source {
+fn from_source(source: core::Source, own: &str) -> wit::Source {
     match source {
         core::Source::Host(path) => wit::Source::Host(path.into()),
+        core::Source::Itself => wit::Source::Host(own.into()),
         core::Source::Cgroup { version, controller, name, scope } => {
             wit::Source::Cgroup(wit::CgroupFile {
                 version: match version {

@@ -8,8 +8,8 @@ pub enum Refusal {
     /// The manifest has no such path.
     #[error("it does not serve this path")]
     UnsupportedPath,
-    /// The settings deny this path.
-    #[error("the settings deny this path")]
+    /// The policy or a setting denies this path.
+    #[error("this path is denied")]
     Denied,
     /// An input without which nothing can be said is absent.
     #[error("its input `{0}` could not be read")]

@@ -122,6 +122,19 @@ impl Entry {
             && matches!(first, Source::Host(_));
         is_made_from.then_some(first)
     }
+
+    /// Whether the entry is meant to be put over the file that the kernel has
+    /// at its path in a container. Below `/proc`, what is passed or denied is
+    /// not, unless a setting names it: the kernel's own file shows the same, or
+    /// is right where ours could not be. A directory of `/sys` is put there as
+    /// a whole, with all that is in it.
+    pub fn covers(&self, settings: &[Setting]) -> bool {
+        let is_named = || settings.iter().any(|setting| setting.knob == self.path);
+        !self.path.starts_with("/proc/")
+            || self.kind != Kind::Directory
+                && !self.is_pattern()
+                && (!matches!(self.class, Class::Passed | Class::Denied) || is_named())
+    }
 }
 
 /// A setting that a policy understands.

@@ -1,6 +1,6 @@
 //! What a host found, and the part of it that one entry sees.
 
-use crate::{Entry, Environment, Source, TaskCounts};
+use crate::{Class, Entry, Environment, Source, TaskCounts};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -142,6 +142,24 @@ impl Readings {
             .iter()
             .filter(|record| record.source == *source)
             .any(|record| record.found.iter().any(|found| found.content == Content::Absent(ENOENT)))
+    }
+
+    /// Whether everything that an entry asks for was read.
+    pub fn has(&self, entry: &Entry) -> bool {
+        let is_read = |source: &Source| self.records.iter().any(|record| record.source == *source);
+        entry.needs.iter().all(|need| is_read(&need.source))
+    }
+
+    /// Whether an entry passes on a file that is no text.
+    pub fn is_binary(&self, entry: &Entry) -> bool {
+        entry.class == Class::Passed
+            && self.records.iter().any(|record| {
+                entry.needs.iter().any(|need| need.source == record.source)
+                    && matches!(
+                        record.found.as_slice(),
+                        [Reading { content: Content::Bytes(_), .. }]
+                    )
+            })
     }
 
     /// The part that `entry` asks for.

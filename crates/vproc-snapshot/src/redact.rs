@@ -12,9 +12,11 @@ const BLANK: &str = "redacted";
 
 impl Capture {
     /// Blanks cgroup names, command names, serial numbers, swap devices, the
-    /// kernel's caches, and disks that the container does not use.
+    /// kernel's caches, disks and arrays that the container does not use, and
+    /// what the kernel was started with, but for parameters that containers
+    /// see.
     pub fn redact(&mut self) {
-        let used = devices_in_use(&self.readings);
+        let used = Used::by(&self.readings);
         for record in &mut self.readings.records {
             for reading in &mut record.found {
                 blank_group(reading);
@@ -39,7 +41,7 @@ fn blank_group(reading: &mut Reading) {
 }
 
 /// The text without its secrets; `None` where it holds none.
-fn blank(source: &Source, text: &str, used: &HashSet<(String, String)>) -> Option<String> {
+fn blank(source: &Source, text: &str, used: &Used) -> Option<String> {
     match source {
         Source::Host(path) => match path.as_str() {
             "/proc/cpuinfo" => Some(lines(text, blank_serial)),
@@ -49,8 +51,16 @@ fn blank(source: &Source, text: &str, used: &HashSet<(String, String)>) -> Optio
                 let mut words = line.split_whitespace();
                 let device = words.next().zip(words.next());
                 device.is_none_or(|(major, minor)| {
-                    major.parse::<u32>().is_err() || used.contains(&(major.into(), minor.into()))
+                    major.parse::<u32>().is_err()
+                        || used.devices.contains(&(major.into(), minor.into()))
                 })
+            })),
+            "/proc/mdstat" => Some(blank_arrays(text, &used.names)),
+            "/proc/cmdline" => Some(blank_parameters(text)),
+            "/proc/bootconfig" => Some(keep(text, |line| {
+                line.strip_prefix("kernel.")
+                    .and_then(|line| line.split_once('='))
+                    .is_some_and(|(name, values)| is_public(name.trim(), values))
             })),
             _ => None,
         },
@@ -69,22 +79,84 @@ fn blank(source: &Source, text: &str, used: &HashSet<(String, String)>) -> Optio
     }
 }
 
-/// Major and minor numbers that the container's I/O counters name.
-fn devices_in_use(readings: &Readings) -> HashSet<(String, String)> {
-    let io = |record: &&Record| {
-        matches!(&record.source, Source::Cgroup { name, .. }
-            if name.starts_with("io.") || name.starts_with("blkio."))
-    };
-    let texts = readings.records.iter().filter(io).flat_map(|record| &record.found);
-    texts
-        .filter_map(|reading| match &reading.content {
+/// Disks that the container uses.
+struct Used {
+    /// Major and minor numbers that its I/O counters name.
+    devices: HashSet<(String, String)>,
+    names: HashSet<String>,
+}
+
+impl Used {
+    fn by(readings: &Readings) -> Self {
+        let is_io = |source: &Source| {
+            matches!(source, Source::Cgroup { name, .. }
+                if name.starts_with("io.") || name.starts_with("blkio."))
+        };
+        let devices: HashSet<(String, String)> = lines_of(readings, is_io)
+            .filter_map(|line| line.split_whitespace().next()?.split_once(':'))
+            .map(|(major, minor)| (major.to_owned(), minor.to_owned()))
+            .collect();
+        let is_disks =
+            |source: &Source| matches!(source, Source::Host(path) if path == "/proc/partitions");
+        let names = lines_of(readings, is_disks).filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let device = (words.next()?.to_owned(), words.next()?.to_owned());
+            words.nth(1).filter(|_| devices.contains(&device)).map(str::to_owned)
+        });
+        Used { names: names.collect(), devices }
+    }
+}
+
+/// The lines of all texts of some sources.
+fn lines_of(readings: &Readings, wanted: impl Fn(&Source) -> bool) -> impl Iterator<Item = &str> {
+    let records = readings.records.iter().filter(move |record: &&Record| wanted(&record.source));
+    let texts =
+        records.flat_map(|record| &record.found).filter_map(|reading| match &reading.content {
             Content::Text(text) => Some(text.lines()),
             _ => None,
-        })
-        .flatten()
-        .filter_map(|line| line.split_whitespace().next()?.split_once(':'))
-        .map(|(major, minor)| (major.to_owned(), minor.to_owned()))
-        .collect()
+        });
+    texts.flatten()
+}
+
+/// Keeps arrays in use: blocks that begin with a name at the start of a line.
+fn blank_arrays(text: &str, used: &HashSet<String>) -> String {
+    let mut is_kept = true;
+    let kept = keep(text, |line| {
+        let name = line.split(' ').next().unwrap_or_default();
+        if !line.starts_with([' ', '\n']) {
+            let is_array = name != "Personalities" && !line.starts_with(UNUSED);
+            is_kept = !is_array || used.contains(name);
+        }
+        is_kept
+    });
+    lines(&kept, |line| line.strip_prefix(UNUSED).map(|_| format!("{UNUSED} <none>")))
+}
+
+/// The last line of `/proc/mdstat`: what no array uses.
+const UNUSED: &str = "unused devices:";
+
+/// Parameters that a container sees by default, a name on each line. They stand
+/// where the default policy has them: this crate does not know it.
+const PUBLIC: &str = include_str!("../../vproc-core/src/files/boot_parameters.txt");
+
+fn is_public(name: &str, value: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_,.:-\" \n".contains(c);
+    PUBLIC.lines().any(|public| public == name) && value.chars().all(is_plain)
+}
+
+/// Parameters are separated by blanks that stand in no double quotes; what
+/// follows `--` is for init.
+fn blank_parameters(text: &str) -> String {
+    let mut is_quoted = false;
+    let parameters = text.split(|c: char| {
+        is_quoted ^= c == '"';
+        c.is_whitespace() && !is_quoted
+    });
+    let public = parameters.take_while(|parameter| *parameter != "--").filter(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        is_public(name, value)
+    });
+    public.collect::<Vec<_>>().join(" ") + "\n"
 }
 
 /// Serial numbers: `Serial` on arm, `identification` on s390x.
@@ -132,7 +204,7 @@ fn lines(text: &str, change: impl Fn(&str) -> Option<String>) -> String {
     changed
 }
 
-fn keep(text: &str, wanted: impl Fn(&str) -> bool) -> String {
+fn keep(text: &str, mut wanted: impl FnMut(&str) -> bool) -> String {
     text.split_inclusive('\n').filter(|line| wanted(line)).collect()
 }
 
@@ -143,7 +215,8 @@ mod tests {
     use super::*;
 
     fn blanked(source: &str, text: &str) -> String {
-        let used = HashSet::from([("8".to_owned(), "0".to_owned())]);
+        let devices = HashSet::from([("8".to_owned(), "0".to_owned())]);
+        let used = Used { devices, names: HashSet::from(["md1".to_owned()]) };
         blank(&source.parse().unwrap(), text, &used).unwrap_or_else(|| text.to_owned())
     }
 
@@ -169,6 +242,23 @@ mod tests {
                 "major minor  #blocks  name\n\n   8 0 1 sda\n",
             ),
             ("host:/proc/swaps", "Filename\tType\n/dev/secret\tx\n", "Filename\tType\n"),
+            (
+                "host:/proc/mdstat",
+                "Personalities : [raid1]\nmd0 : active sdb[0]\n      4 blocks\n\n\
+                 md1 : active sda[0]\n      5 blocks\n\nunused devices: sdc[0]\n",
+                "Personalities : [raid1]\nmd1 : active sda[0]\n      5 blocks\n\n\
+                 unused devices: <none>\n",
+            ),
+            (
+                "host:/proc/cmdline",
+                "root=UUID=01 quiet token=\"a quiet b\" psi=1 ip=10.0.0.7 -- fips=1\n",
+                "quiet psi=1\n",
+            ),
+            (
+                "host:/proc/bootconfig",
+                "kernel.psi = \"1\"\nkernel.root = \"/dev/sda\"\n# root=/dev/sda\n",
+                "kernel.psi = \"1\"\n",
+            ),
             ("host:/proc/meminfo", "MemTotal: 1 kB\n", "MemTotal: 1 kB\n"),
         ];
         for (source, text, expected) in cases {

@@ -17,11 +17,8 @@
 //!
 //! lxcfs passes the host's, as this does.
 
-use crate::contract::{Class, Entry, Kind, Need};
-use crate::{Error, Text, View};
-use alloc::vec::Vec;
-
-const ITSELF: &str = "host";
+use super::{PASS, pass};
+use crate::contract::{Class, Entry, Kind};
 
 macro_rules! passed {
     ($($(#[$doc:meta])* $name:ident = $path:literal, $summary:literal;)*) => {$(
@@ -33,7 +30,7 @@ macro_rules! passed {
             class: Class::Passed,
             summary: $summary,
             reason: "says of what kind the CPUs are, nothing of load or capacity (drivers/base/cpu.c)",
-            needs: &[&[Need::host(ITSELF, concat!("/sys/devices/system/cpu/", $path))]],
+            needs: PASS,
             history: None,
             render: pass,
         };
@@ -68,22 +65,18 @@ passed! {
     OLD_MICROCODE = "vulnerabilities/old_microcode", "as the host has it";
 }
 
-fn pass(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
-    out.push_str(view.text(ITSELF)?);
-    Ok(None)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::contract::{Content, Input};
+    use crate::Error;
+    use crate::contract::{Content, Input, Need};
     use crate::testing::{host, snapshot};
     use alloc::vec;
 
     #[test]
     fn the_host_s_text_is_passed() {
-        let snapshot = snapshot(vec![host(ITSELF, "Vulnerable: no microcode\n")]);
+        let snapshot = snapshot(vec![host(Need::ITSELF.key, "Vulnerable: no microcode\n")]);
         for path in [MDS.path, KERNEL_MAX.path, "/sys/devices/system/cpu/vulnerabilities/tsa"] {
             let text = crate::render(path, &snapshot).unwrap().text;
             assert_eq!(text, "Vulnerable: no microcode\n", "{path}");
@@ -92,8 +85,9 @@ mod tests {
 
     #[test]
     fn what_the_host_lacks_is_missing() {
-        let absent = Input { key: ITSELF, level: 0, depth: 0, content: Content::Absent(2) };
+        let absent =
+            Input { key: Need::ITSELF.key, level: 0, depth: 0, content: Content::Absent(2) };
         let rendered = crate::render(TSA.path, &snapshot(vec![absent]));
-        assert_eq!(rendered, Err(Error::MissingInput(ITSELF)));
+        assert_eq!(rendered, Err(Error::MissingInput(Need::ITSELF.key)));
     }
 }

@@ -1,10 +1,12 @@
 //! The files that the default policy serves, one module each.
 
-use crate::Entry;
+use crate::contract::Need;
+use crate::{Entry, Error, Text, View};
+use alloc::vec::Vec;
 
 macro_rules! files {
     ($($module:ident: $($entry:ident)+;)*) => {
-        $(mod $module;)*
+        $(pub(crate) mod $module;)*
 
         /// Every entry, in the order in which a person expects them.
         pub static ENTRIES: &[&Entry] = &[$($(&$module::$entry,)+)*];
@@ -34,6 +36,16 @@ files! {
     root_only: PAGETYPEINFO VMALLOCINFO;
     partitions: ENTRY;
     pressure: CPU MEMORY IO;
+    boot: CMDLINE BOOTCONFIG;
+    cgroups: ENTRY;
+    mdstat: ENTRY;
+    addresses: MODULES IOMEM IOPORTS;
+    catalogue: CONFIG_GZ CONSOLES CRYPTO DEVICES DMA DRIVER_NVIDIA EXECDOMAINS FB
+        FILESYSTEMS MISC TTY_DRIVERS TTY_LDISCS VERSION ACPI ASOUND BUS DEVICE_TREE DRIVER
+        FS IRQ KCORE KEYS LATENCY_STATS MTRR SCHED_DEBUG SCSI SPL TIMER_LIST TIMER_STATS
+        ALLOCINFO DYNAMIC_DEBUG KALLSYMS KEY_USERS KMSG KPAGECGROUP KPAGECOUNT KPAGEFLAGS
+        LOCK_STAT LOCKDEP LOCKDEP_CHAINS LOCKDEP_STATS LOCKS PROFILE SYSRQ_TRIGGER
+        TTY_DRIVER VMCORE;
     cpu_lists: ONLINE POSSIBLE PRESENT OFFLINE ISOLATED NOHZ_FULL;
     cpu_directory: ENTRY ONLINE SMT_ACTIVE;
     cpu_topology: PHYSICAL_PACKAGE_ID DIE_ID CORE_ID THREAD_SIBLINGS THREAD_SIBLINGS_LIST
@@ -51,4 +63,13 @@ files! {
 pub fn find(path: &str) -> Option<&'static Entry> {
     let mut entries = ENTRIES.iter().copied();
     entries.find(|entry| entry.path == path || entry.number(path).is_some())
+}
+
+/// What an entry needs that is passed as the host has it.
+const PASS: &[&[Need]] = &[&[Need::ITSELF]];
+
+/// Renders such an entry.
+fn pass(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
+    out.push_str(view.text(Need::ITSELF.key)?);
+    Ok(None)
 }

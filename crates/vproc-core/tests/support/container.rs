@@ -93,6 +93,7 @@ impl Group {
             ("io.stat", io),
             ("cpu.max", self.quota.map_or("max 100000\n".into(), |us| format!("{us} 100000\n"))),
             ("cpu.weight", "100\n".into()),
+            ("cgroup.stat", self.table("", "nr_descendants nr_dying_descendants")),
             ("cpu.stat", self.table("", &cpu)),
             ("cpuset.cpus", self.cpus.clone()),
             ("cpuset.cpus.effective", self.cpus.clone()),

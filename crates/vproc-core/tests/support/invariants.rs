@@ -2,6 +2,7 @@
 
 use super::{Datum, World, parse};
 use std::collections::BTreeMap;
+use vproc_core::Class;
 
 /// Lines of meminfo in kB that are not a part of the container's memory.
 const NOT_PARTS: [&str; 8] = [
@@ -36,8 +37,9 @@ pub fn render_all(world: &World) -> Texts {
 #[track_caller]
 pub fn check(world: &World, texts: &Texts) {
     for (path, text) in texts {
-        // The group's own file, as it is.
-        if path.starts_with("/proc/pressure/") {
+        // The group's own file or the host's, as it is.
+        let entry = vproc_core::files::find(path).unwrap();
+        if path.starts_with("/proc/pressure/") || entry.class == Class::Passed {
             continue;
         }
         numbers_are_plausible(path, text);
@@ -249,7 +251,9 @@ fn cpus_agree(texts: &Texts) {
 fn siblings_exist(texts: &Texts) {
     let Some(online) = texts.get("/sys/devices/system/cpu/online") else { return };
     let online = parse::cpu_list(online);
-    for (path, text) in texts.iter().filter(|(path, _)| path.ends_with("_list")) {
+    for (path, text) in
+        texts.iter().filter(|(path, _)| path.contains("/topology/") && path.ends_with("_list"))
+    {
         let number = parse::numbers(path).next().expect("a CPU's directory");
         let siblings = parse::cpu_list(text);
         assert!(siblings.contains(&number.parse().expect("a number")), "{path}: {text}");

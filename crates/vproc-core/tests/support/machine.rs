@@ -2,7 +2,7 @@
 
 use super::{CPUS, Datum, Files};
 use std::fmt::Write;
-use vproc_core::contract::Source;
+use vproc_core::Class;
 use vproc_core::files::ENTRIES;
 
 /// Which kernel lays out the text.
@@ -87,6 +87,13 @@ impl Machine {
             ("/proc/zoneinfo", self.zoneinfo()),
             ("/proc/buddyinfo", self.buddyinfo()),
             ("/proc/slabinfo", self.slabinfo()),
+            ("/proc/cgroups", self.cgroups()),
+            ("/proc/mdstat", self.mdstat()),
+            ("/proc/cmdline", "root=/dev/sda1 ro quiet\n".into()),
+            ("/proc/bootconfig", "kernel.quiet = \"\"\ninit.disk = \"sda\"\n".into()),
+            ("/proc/modules", "overlay 212992 1 - Live 0xffffffffc09d0000\n".into()),
+            ("/proc/iomem", "00100000-03ffffff : System RAM\n".into()),
+            ("/proc/ioports", "0020-0021 : pic1\n".into()),
             ("/sys/devices/system/cpu/kernel_max", "8191\n".into()),
             ("/sys/devices/system/cpu/offline", "\n".into()),
             ("/sys/devices/system/cpu/isolated", "\n".into()),
@@ -102,11 +109,15 @@ impl Machine {
             self.cpu_directory(cpu, &mut files);
         }
         // Whatever else says of what kind the CPUs are.
-        for need in ENTRIES.iter().flat_map(|entry| entry.needs.iter().copied().flatten()) {
-            if let Source::Host(path) = need.source
-                && path.starts_with(CPUS)
-            {
-                let text = if path.contains("/smt/") { "0\n" } else { "Not affected\n" };
+        for entry in ENTRIES {
+            let needs = entry.needs.iter().copied().flatten();
+            for path in needs.filter_map(|need| need.source.host_path(entry.path)) {
+                let text = match path {
+                    path if path.contains("/smt/") => "0\n",
+                    path if path.starts_with(CPUS) => "Not affected\n",
+                    _ if entry.class == Class::Passed => "what the kernel is\n",
+                    _ => continue,
+                };
                 files.entry(path.to_owned()).or_insert_with(|| text.into());
             }
         }
@@ -225,6 +236,22 @@ impl Machine {
             let _ = writeln!(text, "{major:4}  {minor:7} {:10} {name}", 1048576);
         }
         text
+    }
+
+    fn cgroups(&self) -> String {
+        let groups = self.activity;
+        format!(
+            "#subsys_name\thierarchy\tnum_cgroups\tenabled\n\
+             cpuset\t3\t{groups}\t1\nmemory\t0\t{groups}\t1\n"
+        )
+    }
+
+    fn mdstat(&self) -> String {
+        let mut text = String::from("Personalities : [raid1]\n");
+        for (_, _, name) in &self.disks {
+            let _ = writeln!(text, "{name} : active raid1 member[0]\n      1048512 blocks\n");
+        }
+        text + "unused devices: <none>\n"
     }
 
     fn vmstat(&self) -> String {

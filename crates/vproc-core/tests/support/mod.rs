@@ -124,15 +124,16 @@ impl World {
         }
     }
 
-    /// The inputs that a host would hand over for `needs`.
-    pub fn snapshot(&self, needs: &[Need]) -> Snapshot<'_> {
+    /// The inputs that a host would hand over for `needs` of the entry at `path`.
+    pub fn snapshot(&self, path: &str, needs: &[Need]) -> Snapshot<'_> {
         let mut inputs = Vec::new();
         for need in needs {
             let place = |content, level, depth| Input { key: need.key, level, depth, content };
             let absent = Content::Absent(ENOENT);
             match need.source {
-                Source::Host(path) => {
-                    inputs.push(place(self.host.get(path).map_or(absent, Datum::content), 0, 0));
+                Source::Host(_) | Source::Itself => {
+                    let found = need.source.host_path(path).and_then(|path| self.host.get(path));
+                    inputs.push(place(found.map_or(absent, Datum::content), 0, 0));
                 }
                 Source::Process { of, name } => {
                     let of = if of == Process::Init { "init" } else { "subject" };
@@ -170,9 +171,10 @@ impl World {
     /// Renders as a host does: asks for the needs, reads them, renders.
     pub fn render(&self, path: &str) -> Result<Rendered, Error> {
         let manifest = vproc_core::manifest(&self.environment())?;
-        let entry = vproc_core::files::find(path).ok_or(Error::UnsupportedPath)?;
-        let declared = manifest.iter().find(|declared| declared.entry.path == entry.path);
-        vproc_core::render(path, &self.snapshot(&declared.ok_or(Error::UnsupportedPath)?.needs))
+        let declared = vproc_core::files::find(path).map_or(path, |entry| entry.path);
+        let declared = manifest.iter().find(|entry| entry.path == declared);
+        let needs = &declared.ok_or(Error::UnsupportedPath)?.needs;
+        vproc_core::render(path, &self.snapshot(path, needs))
     }
 
     /// The paths of all files, with the numbers that the directory lists.

@@ -139,3 +139,25 @@ fn a_host_can_be_shared_by_threads() {
     assert_eq!(in_use, !host.hierarchies().is_empty());
     assert!(fs::File::open("/proc").unwrap().as_fd().try_clone_to_owned().is_ok());
 }
+
+#[test]
+fn addresses_are_those_that_everybody_sees() {
+    if !is_root() {
+        return;
+    }
+    let host = Host::open().unwrap();
+    for path in ["/proc/iomem", "/proc/ioports", "/proc/modules"] {
+        let Ok(seen_by_root) = fs::read_to_string(path) else { continue };
+        let read = read_for(&host, HostPid::current(), &format!("host:{path}"));
+        let text = text(&read[0]);
+        let words = || text.split(|c: char| !c.is_ascii_hexdigit());
+        // The name of a kernel's module or of a device is no address.
+        let is_address =
+            |word: &&str| word.len() >= 8 && word.contains(|c: char| c.is_ascii_digit());
+        let shown: Vec<&str> = words().filter(is_address).collect();
+        assert!(shown.iter().all(|word| word.bytes().all(|b| b == b'0')), "{path}: {shown:?}");
+        assert_eq!(text.lines().count(), seen_by_root.lines().count(), "{path}");
+    }
+    // The thread may do again what it could before: a file of root's alone.
+    assert!(fs::read_to_string("/proc/timer_list").is_ok_and(|text| !text.is_empty()));
+}

@@ -6,6 +6,10 @@
 #[path = "../crates/vproc-core/tests/support/readers.rs"]
 mod readers;
 
+#[allow(dead_code, unreachable_pub)]
+#[path = "../crates/vproc-core/tests/support/explained.rs"]
+mod explained;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use vproc_runtime::{Engine, Options, Policy};
@@ -108,6 +112,44 @@ fn directory(path: &str) -> Option<(String, &str)> {
         return Some((format!("{directory}/{name}"), below));
     }
     None
+}
+
+/// What the component explains is what the core recorded, and that leads from
+/// the fixture's inputs to the text.
+#[test]
+fn every_file_of_every_fixture_is_explained() {
+    let engine = Engine::new(Options::default()).unwrap();
+    let policy = vproc_default::load(&engine, None).unwrap();
+    assert!(policy.can_explain());
+    let mut explained = 0;
+    for (name, capture) in captures() {
+        let readings = &capture.readings;
+        let manifest = policy.declare(&readings.environment).unwrap();
+        for (path, text) in render(&policy, &capture) {
+            let entry = manifest.entries.iter().find(|entry| {
+                entry.path == path || vproc_snapshot::pattern::stands_for(&entry.path, &path)
+            });
+            let snapshot = readings.snapshot(entry.unwrap(), None).unwrap();
+            let by_component = policy.explain(&path, &snapshot);
+            let native = native(&snapshot);
+            match (vproc_core::explain(&path, &native), text) {
+                (Ok(by_core), Ok(text)) => {
+                    let by_component = by_component.unwrap();
+                    assert_eq!(by_component.text, text, "{path} of {name}");
+                    assert_eq!(by_component.text, by_core.text);
+                    let values = by_component.steps.iter().map(|step| step.value);
+                    assert!(values.eq(by_core.steps.iter().map(|step| step.value)), "{path}");
+                    assert_eq!(by_component.fields.len(), by_core.fields.len());
+                    explained::check(&path, &by_core, &native);
+                    explained += 1;
+                }
+                (by_core, text) => {
+                    assert!(by_core.is_err() && text.is_err() && by_component.is_err(), "{path}");
+                }
+            }
+        }
+    }
+    assert!(explained >= 50, "only {explained} files were explained");
 }
 
 #[test]

@@ -10,10 +10,10 @@ use crate::text::{Layout, Mark, Marks, Rule, Text};
 use crate::trace::{Node, Operator, Origin, Provenance, Step as Recorded, Unit};
 use crate::view::Recorder;
 use crate::{Error, Knobs, Treatment, chosen, write};
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::sync::atomic::Ordering;
 
 /// A text, and where it comes from.
 #[derive(Debug)]
@@ -91,6 +91,8 @@ pub enum From {
 /// Explains the entry at `path`. The text is that of [`crate::render`].
 ///
 /// What was recorded is not freed: see [`crate::trace`].
+#[cold]
+#[inline(never)]
 pub fn explain(path: &str, snapshot: &Snapshot<'_>) -> Result<Explanation, Error> {
     let recorder = Recorder::default();
     let mut text = Text::marked();
@@ -105,20 +107,18 @@ pub fn explain(path: &str, snapshot: &Snapshot<'_>) -> Result<Explanation, Error
     };
     let inputs = recorder.seen.into_inner();
     let mut steps = Steps::default();
-    let known = lines(snapshot, &inputs);
+    let known = texts(snapshot, &inputs);
     let fields = Lines { text: &text, entry, class, known }.fields(marks, &mut steps);
     Ok(Explanation { text, fields, steps: steps.list, inputs })
 }
 
-/// The lines of the inputs with these keys, of which the first counts.
-fn lines<'a>(snapshot: &Snapshot<'a>, keys: &[&'static str]) -> BTreeMap<&'a str, &'static str> {
-    let mut known = BTreeMap::new();
+/// The texts of the inputs with these keys.
+fn texts<'a>(snapshot: &Snapshot<'a>, keys: &[&'static str]) -> Vec<Known<'a>> {
+    let mut known = Vec::new();
     for key in keys {
         for input in snapshot.inputs.iter().filter(|input| input.key == *key) {
             if let Content::Text(text) = input.content {
-                text.lines().for_each(|line| {
-                    known.entry(line).or_insert(*key);
-                });
+                known.push(Known { key, text, rest: text });
             }
         }
     }
@@ -130,12 +130,40 @@ struct Lines<'a> {
     text: &'a str,
     entry: &'static Entry,
     class: Class,
-    /// The lines of the inputs that were looked at, and whose they are.
-    known: BTreeMap<&'a str, &'static str>,
+    /// The texts that were looked at.
+    known: Vec<Known<'a>>,
+}
+
+/// An input in which lines are looked up.
+struct Known<'a> {
+    key: &'static str,
+    text: &'a str,
+    /// What follows the last line that was found. Files keep the order of
+    /// their inputs, so that the next one is mostly there.
+    rest: &'a str,
+}
+
+impl Known<'_> {
+    fn has(&mut self, wanted: &str) -> bool {
+        for from in [self.rest, self.text] {
+            let mut rest = from;
+            while !rest.is_empty() {
+                let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+                rest = after;
+                if line == wanted {
+                    self.rest = rest;
+                    return true;
+                }
+            }
+        }
+        false
+    }
 }
 
 impl Lines<'_> {
-    fn fields(&self, marks: Marks, steps: &mut Steps) -> Vec<Field> {
+    #[cold]
+    #[inline(never)]
+    fn fields(&mut self, marks: Marks, steps: &mut Steps) -> Vec<Field> {
         let mut fields = Vec::new();
         let mut numbers = marks.numbers.into_iter().peekable();
         let mut labels = marks.labels.into_iter().peekable();
@@ -170,6 +198,8 @@ impl Lines<'_> {
         fields
     }
 
+    #[cold]
+    #[inline(never)]
     fn number(&self, label: String, line: u32, mark: Mark, steps: &mut Steps) -> Field {
         let value = mark.value.node().map(|node| steps.add(node));
         let provenance = match (mark.about.provenance, mark.value.node()) {
@@ -191,9 +221,10 @@ impl Lines<'_> {
     }
 
     /// A line in which no number is known.
-    fn line(&self, label: String, line: u32, range: Range<usize>, rule: Option<Rule>) -> Field {
+    fn line(&mut self, label: String, line: u32, range: Range<usize>, rule: Option<Rule>) -> Field {
         let text = self.text.get(range.clone()).unwrap_or_default();
-        let quoted = if rule.is_none() { self.known.get(text).copied() } else { None };
+        let mut quoted = self.known.iter_mut().filter(|_| rule.is_none());
+        let quoted = quoted.find_map(|known| known.has(text).then_some(known.key));
         let (provenance, reason) = match (rule, quoted) {
             (Some(rule), _) => rule,
             (_, Some(key)) if self.is_hosts(key) && self.class == Class::Virtual => {
@@ -264,57 +295,52 @@ fn first_word(line: &str) -> String {
 #[derive(Default)]
 struct Steps {
     list: Vec<Step>,
-    known: BTreeMap<usize, u32>,
 }
 
-/// Nodes live for ever, so that their addresses tell them apart.
-fn address(node: &'static Node) -> usize {
-    core::ptr::from_ref(node).addr()
+/// The place of a node in the list, if it has one. A node belongs to one
+/// explanation.
+fn place(node: &'static Node) -> Option<u32> {
+    node.place.load(Ordering::Relaxed).checked_sub(1)
 }
 
 impl Steps {
     /// The place of a node, after its operands. Without recursion: sums over
     /// thousands of CPUs are as deep.
+    #[cold]
+    #[inline(never)]
     fn add(&mut self, node: &'static Node) -> u32 {
         let mut open = alloc::vec![node];
         while let Some(next) = open.last().copied() {
             let before = open.len();
-            open.extend(operands(next).filter(|of| !self.known.contains_key(&address(of))));
+            open.extend(operands(next).filter(|of| place(of).is_none()));
             if open.len() > before {
                 continue;
             }
             open.pop();
-            if !self.known.contains_key(&address(next)) {
-                let place = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-                let step = self.step(next);
-                self.list.push(step);
-                self.known.insert(address(next), place);
+            if place(next).is_none() {
+                self.list.push(step(next));
+                let count = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+                next.place.store(count, Ordering::Relaxed);
             }
         }
-        self.place(node)
+        place(node).unwrap_or(0)
     }
+}
 
-    fn place(&self, node: &'static Node) -> u32 {
-        self.known.get(&address(node)).copied().unwrap_or(0)
-    }
-
-    fn step(&self, node: &'static Node) -> Step {
-        let from = match &node.step {
-            Recorded::Input(quote) => From::Input {
-                key: quote.key,
-                level: quote.level,
-                item: &quote.item,
-                raw: &quote.raw,
-            },
-            Recorded::Given(name) => From::Given(name),
-            Recorded::Result { operator, .. } => {
-                From::Result(*operator, operands(node).map(|of| self.place(of)).collect())
-            }
-            Recorded::Named { name, of } => From::Named(name, self.place(of)),
-            Recorded::Noted { note, of } => From::Noted(note, self.place(of)),
-        };
-        Step { value: node.value, unit: node.unit, from }
-    }
+fn step(node: &'static Node) -> Step {
+    let known = |node| place(node).unwrap_or(0);
+    let from = match &node.step {
+        Recorded::Input(quote) => {
+            From::Input { key: quote.key, level: quote.level, item: &quote.item, raw: &quote.raw }
+        }
+        Recorded::Given(name) => From::Given(name),
+        Recorded::Result { operator, .. } => {
+            From::Result(*operator, operands(node).map(known).collect())
+        }
+        Recorded::Named { name, of } => From::Named(name, known(of)),
+        Recorded::Noted { note, of } => From::Noted(note, known(of)),
+    };
+    Step { value: node.value, unit: node.unit, from }
 }
 
 fn operands(node: &'static Node) -> impl Iterator<Item = &'static Node> {

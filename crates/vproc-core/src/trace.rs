@@ -11,13 +11,14 @@
 //! Nodes are never freed: an amount is `Copy` and has no lifetime, so that
 //! renderers need not know about any of this. A policy explains in an instance
 //! that is dropped afterwards, with all of its memory. Whoever calls
-//! [`crate::explain`] natively, such as a test, loses some kilobytes each time.
+//! [`explain`](crate::explain::explain) natively, such as a test, loses some kilobytes each time.
 
+use crate::Text;
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::AtomicU32;
 
 /// Where an amount comes from; empty where nothing is recorded.
 #[derive(Clone, Copy, Default)]
@@ -45,7 +46,8 @@ impl Origin {
     }
 
     fn new(value: u64, unit: Unit, step: Step) -> Self {
-        Origin(Some(Box::leak(Box::new(Node { value, unit, step }))))
+        let place = AtomicU32::new(0);
+        Origin(Some(Box::leak(Box::new(Node { value, unit, step, place }))))
     }
 }
 
@@ -58,6 +60,8 @@ pub struct Node {
     pub unit: Unit,
     /// How it came about.
     pub step: Step,
+    /// Its place in the list of steps, plus 1; 0 as long as it has none.
+    pub(crate) place: AtomicU32,
 }
 
 /// How a value came about.
@@ -166,24 +170,20 @@ pub trait Amount: Copy {
     fn origin(self) -> Origin;
 
     /// The same number from elsewhere.
+    #[must_use]
     fn from_origin(self, origin: Origin) -> Self;
 
-    /// Its origin, or that of a number in a rule.
-    #[doc(hidden)]
-    fn operand(self) -> Origin {
-        match self.origin() {
-            Origin(None) => Origin::new(self.number(), Self::UNIT, Step::Given("")),
-            known => known,
-        }
+    /// As an operand of an operation.
+    #[inline(always)]
+    fn operand(self) -> Operand {
+        Operand { value: self.number(), unit: Self::UNIT, origin: self.origin() }
     }
 
     /// The same amount as the result of an operation.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     #[must_use]
-    fn made_by(self, operator: Operator, operands: &[Origin]) -> Self {
-        let step = Step::Result { operator, operands: operands.to_vec() };
-        self.from_origin(Origin::new(self.number(), Self::UNIT, step))
+    fn made_by(self, operator: Operator, operands: &[Operand]) -> Self {
+        self.from_origin(result(self.number(), Self::UNIT, operator, operands))
     }
 
     /// The same amount, called so in an explanation: `MemFree`.
@@ -192,7 +192,7 @@ pub trait Amount: Copy {
     fn named(self, name: &'static str) -> Self {
         match self.origin().0 {
             None => self,
-            Some(of) => self.wrapped(Step::Named { name, of }),
+            Some(of) => self.from_origin(remark(of, name, true)),
         }
     }
 
@@ -202,15 +202,57 @@ pub trait Amount: Copy {
     fn noted(self, note: &'static str) -> Self {
         match self.origin().0 {
             None => self,
-            Some(of) => self.wrapped(Step::Noted { note, of }),
+            Some(of) => self.from_origin(remark(of, note, false)),
         }
     }
+}
 
-    #[doc(hidden)]
-    #[cold]
-    fn wrapped(self, step: Step) -> Self {
-        self.from_origin(Origin::new(self.number(), Self::UNIT, step))
+/// An operand of an operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Operand {
+    value: u64,
+    unit: Unit,
+    origin: Origin,
+}
+
+impl Operand {
+    /// Whether it is a number of no origin, and nothing.
+    fn is_nothing(&self) -> bool {
+        self.value == 0 && !self.origin.is_some()
     }
+}
+
+// These are called from every operation, so that they are no part of it.
+
+#[cold]
+#[inline(never)]
+fn result(value: u64, unit: Unit, operator: Operator, operands: &[Operand]) -> Origin {
+    // What is added to nothing, or is at least nothing, is what it is.
+    if let ([a, b], Operator::Plus | Operator::Greatest) = (operands, operator) {
+        match (a.is_nothing(), b.is_nothing()) {
+            (true, _) => return b.origin,
+            (_, true) => return a.origin,
+            _ => {}
+        }
+    }
+    let mut origins = Vec::with_capacity(operands.len());
+    for operand in operands {
+        origins.push(match operand.origin {
+            Origin(None) => Origin::new(operand.value, operand.unit, Step::Given("")),
+            known => known,
+        });
+    }
+    Origin::new(value, unit, Step::Result { operator, operands: origins })
+}
+
+#[cold]
+#[inline(never)]
+fn remark(of: &'static Node, text: &'static str, is_name: bool) -> Origin {
+    let step = match is_name {
+        true => Step::Named { name: text, of },
+        false => Step::Noted { note: text, of },
+    };
+    Origin::new(of.value, of.unit, step)
 }
 
 /// Gives numbers their origin as they are read; does nothing in a render.
@@ -237,7 +279,7 @@ impl Trace {
     pub fn read<A: Amount>(self, item: &str, raw: &str, amount: A) -> A {
         match self.0 {
             None => amount,
-            Some(place) => quote(place, item, raw, amount),
+            Some(place) => amount.from_origin(quote(place, item, raw, amount.number(), A::UNIT)),
         }
     }
 
@@ -246,7 +288,7 @@ impl Trace {
     pub fn read_at<A: Amount>(self, item: impl FnOnce() -> String, amount: A) -> A {
         match self.0 {
             None => amount,
-            Some(place) => quote(place, &item(), "", amount),
+            Some(place) => amount.from_origin(quote(place, &item(), "", amount.number(), A::UNIT)),
         }
     }
 
@@ -255,22 +297,36 @@ impl Trace {
     pub fn given<A: Amount>(self, name: &'static str, amount: A) -> A {
         match self.0 {
             None => amount,
-            Some(_) => give(name, amount),
+            Some(_) => amount.from_origin(give(name, amount.number(), A::UNIT)),
         }
     }
 }
 
 #[cold]
-fn quote<A: Amount>((key, level): (&'static str, u32), item: &str, raw: &str, amount: A) -> A {
-    let number = amount.number();
-    let raw = if raw.is_empty() { format!("{number}") } else { raw.trim().into() };
+#[inline(never)]
+fn quote(
+    (key, level): (&'static str, u32),
+    item: &str,
+    raw: &str,
+    value: u64,
+    unit: Unit,
+) -> Origin {
+    let mut printed = Text::new();
+    let raw = match raw.trim() {
+        "" => {
+            printed.push_digits(value, 0);
+            printed.into_string()
+        }
+        raw => raw.into(),
+    };
     let quote = Quote { key, level, item: item.into(), raw: raw.into() };
-    amount.from_origin(Origin::new(amount.number(), A::UNIT, Step::Input(quote)))
+    Origin::new(value, unit, Step::Input(quote))
 }
 
 #[cold]
-fn give<A: Amount>(name: &'static str, amount: A) -> A {
-    amount.from_origin(Origin::new(amount.number(), A::UNIT, Step::Given(name)))
+#[inline(never)]
+fn give(name: &'static str, value: u64, unit: Unit) -> Origin {
+    Origin::new(value, unit, Step::Given(name))
 }
 
 /// Where a number of the text comes from, in a word.
@@ -286,4 +342,15 @@ pub enum Provenance {
     Passed,
     /// The same for every container.
     Constant,
+}
+
+impl Provenance {
+    /// What an explanation says beside a number: nothing where the steps say
+    /// it, and better.
+    pub(crate) const fn reason(self, rule: &'static str) -> &'static str {
+        match self {
+            Provenance::Computed => "",
+            _ => rule,
+        }
+    }
 }

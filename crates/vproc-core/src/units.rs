@@ -101,7 +101,8 @@ macro_rules! unit {
             pub const ZERO: Self = $name(0);
 
             /// The sum, or the largest amount.
-            #[inline(always)]
+            #[cfg_attr(target_family = "wasm", inline(never))]
+            #[cfg_attr(not(target_family = "wasm"), inline(always))]
             #[must_use]
             pub fn plus(self, other: Self) -> Self {
                 let sum = $name(self.0.saturating_add(other.0));
@@ -109,7 +110,8 @@ macro_rules! unit {
             }
 
             /// The difference, or zero where `other` is larger.
-            #[inline(always)]
+            #[cfg_attr(target_family = "wasm", inline(never))]
+            #[cfg_attr(not(target_family = "wasm"), inline(always))]
             #[must_use]
             pub fn minus(self, other: Self) -> Self {
                 let difference = $name(self.0.saturating_sub(other.0));
@@ -117,7 +119,8 @@ macro_rules! unit {
             }
 
             /// The amount times `n`, or the largest amount.
-            #[inline(always)]
+            #[cfg_attr(target_family = "wasm", inline(never))]
+            #[cfg_attr(not(target_family = "wasm"), inline(always))]
             #[must_use]
             pub fn times(self, n: impl Into<Count>) -> Self {
                 let n = n.into();
@@ -125,7 +128,8 @@ macro_rules! unit {
             }
 
             /// The amount by `n`, which counts as at least 1, rounded down.
-            #[inline(always)]
+            #[cfg_attr(target_family = "wasm", inline(never))]
+            #[cfg_attr(not(target_family = "wasm"), inline(always))]
             #[must_use]
             pub fn divided(self, n: impl Into<Count>) -> Self {
                 let n = n.into();
@@ -133,21 +137,24 @@ macro_rules! unit {
             }
 
             /// How often `part`, which counts as at least 1, is in the amount.
-            #[inline(always)]
+            #[cfg_attr(target_family = "wasm", inline(never))]
+            #[cfg_attr(not(target_family = "wasm"), inline(always))]
             #[must_use]
             pub fn in_parts_of(self, part: Self) -> Count {
                 binary(Count(self.0 / part.0.max(1)), Operator::Divided, self, part)
             }
 
             /// The lower of both.
-            #[inline(always)]
+            #[cfg_attr(target_family = "wasm", inline(never))]
+            #[cfg_attr(not(target_family = "wasm"), inline(always))]
             #[must_use]
             pub fn min(self, other: Self) -> Self {
                 binary($name(self.0.min(other.0)), Operator::Least, self, other)
             }
 
             /// The higher of both.
-            #[inline(always)]
+            #[cfg_attr(target_family = "wasm", inline(never))]
+            #[cfg_attr(not(target_family = "wasm"), inline(always))]
             #[must_use]
             pub fn max(self, other: Self) -> Self {
                 binary($name(self.0.max(other.0)), Operator::Greatest, self, other)
@@ -166,23 +173,9 @@ macro_rules! unit {
 #[inline(always)]
 fn binary<R: Amount, A: Amount, B: Amount>(result: R, operator: Operator, a: A, b: B) -> R {
     if a.origin().is_some() | b.origin().is_some() {
-        return recorded(result, operator, a, b);
+        return result.made_by(operator, &[a.operand(), b.operand()]);
     }
     result
-}
-
-#[cold]
-#[inline(never)]
-fn recorded<R: Amount, A: Amount, B: Amount>(result: R, operator: Operator, a: A, b: B) -> R {
-    // What is added to nothing, or is at least nothing, is what it is.
-    if matches!(operator, Operator::Plus | Operator::Greatest) {
-        match (a.origin().is_some() || a.number() > 0, b.origin().is_some() || b.number() > 0) {
-            (false, _) => return result.from_origin(b.origin()),
-            (_, false) => return result.from_origin(a.origin()),
-            _ => {}
-        }
-    }
-    result.made_by(operator, &[a.operand(), b.operand()])
 }
 
 unit! {
@@ -236,6 +229,7 @@ impl From<u32> for Count {
 
 impl Count {
     /// The count by `n`, which counts as at least 1, rounded to the nearest.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     #[must_use]
     pub fn divided_nearest(self, n: Count) -> Count {
         let (number, by) = (u128::from(self.0), u128::from(n.0.max(1)));
@@ -244,6 +238,7 @@ impl Count {
     }
 
     /// As much of `self` as `part` is of `whole`, rounded down.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     #[must_use]
     pub fn share(self, part: Count, whole: Count) -> Count {
         let share = product(self, part) / u128::from(whole.0.max(1));
@@ -262,12 +257,14 @@ impl Count {
     }
 
     /// How many CPUs two lists of so many have in common.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     #[must_use]
     pub fn common(self, one: Count, other: Count) -> Count {
         binary(self, Operator::Common, one, other)
     }
 
     /// The count by `n`, which counts as at least 1, rounded up.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     #[must_use]
     pub fn divided_up(self, n: impl Into<Count>) -> Count {
         let n = n.into();
@@ -277,28 +274,33 @@ impl Count {
 
 impl Bytes {
     /// Whole kibibytes.
-    #[inline(always)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn kib(self) -> Kib {
         binary(Kib(self.0 / 1024), Operator::Divided, self, Count(1024))
     }
 
     /// Whole sectors of 512 bytes, as `/proc/diskstats` counts them.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub fn sectors(self) -> Count {
         self.in_parts_of(Bytes(512))
     }
 
     /// Whole pages.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub fn pages(self, page_size: u32) -> Count {
         self.in_parts_of(Bytes(u64::from(page_size)))
     }
 
     /// Parts of which the last need not be whole. A part counts as at least 1.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     #[must_use]
     pub fn in_parts_of_up(self, part: Bytes) -> Count {
         binary(Count(self.0.div_ceil(part.0.max(1))), Operator::DividedUp, self, part)
     }
 
     /// Rounds down to whole pages, as the kernel does with limits.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     #[must_use]
     pub fn page_aligned(self, page_size: u32) -> Self {
         let page = u64::from(page_size.max(1));
@@ -308,12 +310,14 @@ impl Bytes {
 
 impl Kib {
     /// The same amount in bytes.
-    #[inline(always)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn bytes(self) -> Bytes {
         binary(Bytes(self.0.saturating_mul(1024)), Operator::Times, self, Count(1024))
     }
 
     /// As much of `self` as `part` is of `whole`, rounded to the nearest.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     #[must_use]
     pub fn share_nearest(self, part: Kib, whole: Kib) -> Kib {
         let (product, by) = (product(self, part), u128::from(whole.0.max(1)));
@@ -328,6 +332,7 @@ const CENTISECOND: u64 = 10_000_000;
 
 impl Nanos {
     /// From microseconds, as cgroup v2 `cpu.stat` counts CPU time.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub fn from_micros(micros: impl Into<Count>) -> Self {
         let micros = micros.into();
         let time = Nanos(micros.0.saturating_mul(MICROSECOND));
@@ -340,6 +345,7 @@ impl Nanos {
     }
 
     /// Whole ticks of this length, which counts as at least 1.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub fn in_ticks_of(self, tick: Nanos) -> Ticks {
         binary(Ticks(self.0 / tick.0.max(1)), Operator::Divided, self, tick)
     }
@@ -350,11 +356,13 @@ impl Nanos {
     }
 
     /// Whole hundredths of a second, as `/proc/uptime` prints time.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub fn centiseconds(self) -> Count {
         self.in_parts_of(Nanos(CENTISECOND))
     }
 
     /// As much of `self` as `part` is of `whole`, rounded down.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     #[must_use]
     pub fn share(self, part: Nanos, whole: Nanos) -> Nanos {
         let share = product(self, part) / u128::from(whole.0.max(1));
@@ -376,6 +384,7 @@ fn ternary<A: Amount>(result: A, operator: Operator, a: A, b: A, c: A) -> A {
 
 impl Ticks {
     /// The same time in nanoseconds.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub fn nanos(self, user_hz: u32) -> Nanos {
         let tick = Nanos::per_tick(user_hz);
         binary(Nanos(self.0.saturating_mul(tick)), Operator::Times, self, Nanos(tick))

@@ -2,10 +2,11 @@
 
 #![allow(unsafe_code)] // generated bindings
 
-wit_bindgen::generate!({ path: "../../wit", world: "policy", runtime_path: "wit_bindgen::rt" });
+wit_bindgen::generate!({ path: "../../wit", world: "explained-policy", runtime_path: "wit_bindgen::rt" });
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use exports::vproc::policy::explainer;
 use exports::vproc::policy::renderer as wit;
 use vproc_core::contract as core;
 use vproc_core::knobs::{KNOBS, TREATMENT};
@@ -43,6 +44,8 @@ impl wit::Guest for Policy {
         Ok(wit::Rendered { body, state: rendered.state })
     }
 }
+
+mod explained;
 
 fn to_environment(environment: &wit::Environment) -> core::Environment<'_> {
     core::Environment {

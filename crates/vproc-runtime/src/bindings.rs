@@ -6,36 +6,53 @@
 mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit",
-        world: "policy",
+        world: "explained-policy",
         ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
 use crate::policy::Limiter;
 use crate::{Refusal, Rendered};
+use generated::exports::vproc::policy::explainer;
 use generated::exports::vproc::policy::renderer as wit;
-use generated::{Policy, PolicyPre};
 use vproc_snapshot::{
-    CgroupVersion, Class, Content, Entry, Environment, History, Kind, Knob, Manifest, Need,
-    Process, Scope, Snapshot, Source, TaskCounts,
+    CgroupVersion, Class, Content, Entry, Environment, Explanation, History, Kind, Knob, Manifest,
+    Need, Process, Scope, Snapshot, Source, TaskCounts,
 };
 use wasmtime::Store;
-use wasmtime::component::InstancePre;
+use wasmtime::component::{Instance, InstancePre};
 
 /// A component that was found to export the contract.
 #[derive(Clone)]
-pub(crate) struct Contract(PolicyPre<Limiter>);
+pub(crate) struct Contract {
+    component: InstancePre<Limiter>,
+    renderer: wit::GuestIndices,
+    /// What a policy may do without.
+    explainer: Option<explainer::GuestIndices>,
+}
 
 /// The contract, bound to an instance.
-pub(crate) struct Bound(Policy);
+pub(crate) struct Bound {
+    instance: Instance,
+    renderer: wit::Guest,
+    explainer: Option<explainer::GuestIndices>,
+}
 
 impl Contract {
     pub(crate) fn new(component: InstancePre<Limiter>) -> wasmtime::Result<Self> {
-        PolicyPre::new(component).map(Contract)
+        let renderer = wit::GuestIndices::new(&component)?;
+        let explainer = explainer::GuestIndices::new(&component).ok();
+        Ok(Contract { component, renderer, explainer })
+    }
+
+    pub(crate) fn can_explain(&self) -> bool {
+        self.explainer.is_some()
     }
 
     pub(crate) fn instantiate(&self, store: &mut Store<Limiter>) -> wasmtime::Result<Bound> {
-        self.0.instantiate(store).map(Bound)
+        let instance = self.component.instantiate(&mut *store)?;
+        let renderer = self.renderer.load(&mut *store, &instance)?;
+        Ok(Bound { instance, renderer, explainer: self.explainer.clone() })
     }
 }
 
@@ -46,8 +63,7 @@ impl Bound {
         environment: &Environment,
     ) -> wasmtime::Result<Result<Manifest, Refusal>> {
         let settings = to_settings(environment);
-        let renderer = self.0.vproc_policy_renderer();
-        let answer = renderer.call_declare(store, to_environment(environment, &settings))?;
+        let answer = self.renderer.call_declare(store, to_environment(environment, &settings))?;
         Ok(answer.map(from_manifest).map_err(from_error))
     }
 
@@ -57,26 +73,52 @@ impl Bound {
         path: &str,
         snapshot: &Snapshot<'_>,
     ) -> wasmtime::Result<Result<Rendered, Refusal>> {
-        let settings = to_settings(snapshot.environment);
-        let inputs: Vec<_> = snapshot
-            .inputs
-            .iter()
-            .map(|input| wit::Input {
-                key: input.key,
-                level: input.level,
-                depth: input.depth,
-                content: to_content(input.content),
-            })
-            .collect();
-        let snapshot = wit::Snapshot {
-            environment: to_environment(snapshot.environment, &settings),
-            now: snapshot.now,
-            is_host: snapshot.is_host,
-            state: snapshot.state,
-            inputs: &inputs,
-        };
-        let answer = self.0.vproc_policy_renderer().call_render(store, path, snapshot)?;
+        let (settings, inputs) = (to_settings(snapshot.environment), to_inputs(snapshot));
+        let snapshot = to_snapshot(snapshot, &settings, &inputs);
+        let answer = self.renderer.call_render(store, path, snapshot)?;
         Ok(answer.map(from_rendered).map_err(from_error))
+    }
+
+    /// `None` where the policy has no such interface.
+    pub(crate) fn explain(
+        &self,
+        store: &mut Store<Limiter>,
+        path: &str,
+        snapshot: &Snapshot<'_>,
+    ) -> wasmtime::Result<Option<Result<Explanation, Refusal>>> {
+        let Some(explainer) = &self.explainer else { return Ok(None) };
+        let explainer = explainer.load(&mut *store, &self.instance)?;
+        let (settings, inputs) = (to_settings(snapshot.environment), to_inputs(snapshot));
+        let snapshot = to_snapshot(snapshot, &settings, &inputs);
+        let answer = explainer.call_explain(store, path, snapshot)?;
+        Ok(Some(answer.map(explained::from_explanation).map_err(from_error)))
+    }
+}
+
+mod explained;
+
+fn to_inputs<'a>(snapshot: &Snapshot<'a>) -> Vec<wit::Input<'a>> {
+    let inputs = snapshot.inputs.iter();
+    let input = |input: &vproc_snapshot::Input<'a>| wit::Input {
+        key: input.key,
+        level: input.level,
+        depth: input.depth,
+        content: to_content(input.content),
+    };
+    inputs.map(input).collect()
+}
+
+fn to_snapshot<'a>(
+    snapshot: &Snapshot<'a>,
+    settings: &'a [wit::Setting<'a>],
+    inputs: &'a [wit::Input<'a>],
+) -> wit::Snapshot<'a> {
+    wit::Snapshot {
+        environment: to_environment(snapshot.environment, settings),
+        now: snapshot.now,
+        is_host: snapshot.is_host,
+        state: snapshot.state,
+        inputs,
     }
 }
 

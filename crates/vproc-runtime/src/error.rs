@@ -74,6 +74,12 @@ pub enum Error {
     /// It trapped: a bug in the policy.
     #[error("it trapped: {0}")]
     Trap(String),
+    /// It does not export `vproc:policy/explainer`.
+    #[error("it cannot explain what it renders")]
+    CannotExplain,
+    /// What it explained contradicts itself.
+    #[error("its explanation is malformed: {0}")]
+    Explanation(String),
     /// What it declared cannot be served.
     #[error("its manifest is malformed: {0}")]
     Manifest(String),

@@ -5,7 +5,7 @@ use crate::manifest::check;
 use crate::{Cache, Engine, Error};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
-use vproc_snapshot::{Environment, Manifest, Snapshot};
+use vproc_snapshot::{Environment, Explanation, Manifest, Snapshot};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{ResourceLimiter, Store};
 
@@ -166,6 +166,16 @@ impl Policy {
     pub fn render(&self, path: &str, snapshot: &Snapshot<'_>) -> Result<Rendered, Error> {
         self.instance()?.render(path, snapshot)
     }
+
+    /// Whether it exports `vproc:policy/explainer`, which a policy need not.
+    pub fn can_explain(&self) -> bool {
+        self.contract.can_explain()
+    }
+
+    /// Explains an entry in a fresh instance, within the limits of a render.
+    pub fn explain(&self, path: &str, snapshot: &Snapshot<'_>) -> Result<Explanation, Error> {
+        self.instance()?.explain(path, snapshot)
+    }
 }
 
 /// A running instance of a policy. What it rendered for one container may
@@ -197,6 +207,19 @@ impl Instance {
             }
         }
         Ok(rendered)
+    }
+
+    /// Explains an entry. What it takes to do so stays in the instance's
+    /// memory until the instance is dropped.
+    pub fn explain(&mut self, path: &str, snapshot: &Snapshot<'_>) -> Result<Explanation, Error> {
+        let explained = self.call(|bound, store| bound.explain(store, path, snapshot))?;
+        let explained = explained.ok_or(Error::CannotExplain)??;
+        let (found, limit) = (explained.text.len(), self.engine.limits().output);
+        if found > limit {
+            return Err(Error::Output { found, limit });
+        }
+        explained.check().map_err(Error::Explanation)?;
+        Ok(explained)
     }
 
     fn call<T>(

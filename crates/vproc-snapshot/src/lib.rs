@@ -4,10 +4,11 @@
 //! declares; [`Readings`] are what a host found where the needs pointed;
 //! [`Snapshot`] is the part of them that one entry asked for. A [`Capture`] is
 //! readings on disk: rendering from it and rendering live go through the same
-//! [`Readings::snapshot`].
+//! [`Readings::snapshot`]. An [`Explanation`] is why a render came out so.
 
 mod capture;
 mod contract;
+pub mod explanation;
 pub mod pattern;
 mod readings;
 mod redact;
@@ -17,5 +18,6 @@ pub use capture::{Capture, CaptureError, CgroupLayout, FORMAT, Origin, PolicyIde
 pub use contract::{
     Class, Entry, Environment, History, Kind, Knob, Manifest, Need, Setting, TaskCounts,
 };
+pub use explanation::Explanation;
 pub use readings::{Content, Input, Reading, Readings, Record, Snapshot, SourceNotRead};
 pub use source::{CgroupVersion, MalformedSource, Process, Scope, Source};

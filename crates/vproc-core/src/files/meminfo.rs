@@ -63,7 +63,7 @@ macro_rules! fields {
         static FIELDS: &[Field] = &[$(Field {
             label: $label,
             origin: Origin::$origin,
-            rule: $rule,
+            rule: Origin::$origin.reason($rule),
             amount: $amount,
         }),*];
     };

@@ -54,7 +54,7 @@ macro_rules! amounts {
         static AMOUNTS: &[Amount] = &[$(Amount {
             name: $name,
             origin: Origin::$origin,
-            rule: $rule,
+            rule: Origin::$origin.reason($rule),
             value: $value,
         }),*];
     };

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 pub mod container;
+pub mod explained;
 pub mod generate;
 pub mod invariants;
 pub mod machine;

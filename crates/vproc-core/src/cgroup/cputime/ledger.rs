@@ -109,6 +109,7 @@ impl Ledger {
             ),
             false => (Busy::default(), Nanos::ZERO),
         };
+        let used = used.named();
         let table = now.usage.table.as_ref().filter(|_| !now.cpus.is_clipped());
         let mut visible = past.open(now.cpus, elapsed, is_comparable, is_birth);
         let mut pool = past.debt.plus(used);
@@ -177,6 +178,8 @@ impl Ledger {
     }
 
     /// The same ledger, as an explanation is to call its numbers.
+    #[cold]
+    #[inline(never)]
     pub(super) fn remembered(mut self, trace: Trace) -> Ledger {
         if !trace.is_on() {
             return self;

@@ -4,7 +4,7 @@ use crate::cgroup::cpuset::LAST;
 use crate::cgroup::own_found;
 use crate::contract::{Environment, Need, Scope};
 use crate::text::{number, pairs};
-use crate::trace::Trace;
+use crate::trace::{Amount, Trace};
 use crate::units::{Count, Nanos, Ticks};
 use crate::{Error, Found, Knobs, View, process};
 use alloc::format;
@@ -43,6 +43,15 @@ pub(super) struct Busy {
 impl Busy {
     pub(super) fn total(self) -> Nanos {
         self.user.plus(self.nice).plus(self.system)
+    }
+
+    /// The same, as an explanation is to call it.
+    pub(super) fn named(self) -> Self {
+        Busy {
+            user: self.user.named("user time"),
+            nice: self.nice.named("nice time"),
+            system: self.system.named("system time"),
+        }
     }
 
     fn each(self, other: Self, change: impl Fn(Nanos, Nanos) -> Nanos) -> Self {

@@ -15,6 +15,7 @@ Exit codes:
   5  the policy does not serve a path, or denies it
   6  the policy failed: not a policy, trapped, timed out, malformed answer
   7  the host lacks something: a cgroup mount, a controller, a namespace
+  8  `vprocctl diff --exit-code` found differences
 `vprocctl run` exits with CMD's code; 126 if CMD cannot be executed, 127 if it
 is not found, 128+N if signal N ended it; its own failures are those above.";
 
@@ -28,6 +29,7 @@ pub(crate) enum Exit {
     UnsupportedPath = 5,
     Policy = 6,
     Host = 7,
+    Differs = 8,
 }
 
 /// What went wrong.
@@ -93,6 +95,12 @@ impl Failure {
 
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.exit as u8)
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.message)
     }
 }
 

@@ -4,8 +4,11 @@
 
 mod attach;
 mod capture;
+mod colour;
 mod control;
+mod diff;
 mod doctor;
+mod explain;
 mod failure;
 mod files;
 mod log;
@@ -15,6 +18,7 @@ mod output;
 mod policy;
 mod policy_file;
 mod private_mount;
+mod readings;
 mod render;
 mod run;
 mod service;
@@ -29,6 +33,8 @@ const EXAMPLES: &str = "\
 Examples:
   vprocctl run --memory 256M --cpus 1.5 -- free -m
   vprocctl render --pid 4242 /proc/meminfo /proc/loadavg
+  vprocctl explain --pid 4242 /proc/meminfo MemTotal
+  vprocctl diff --pid 4242 /proc/meminfo
   vprocctl capture --pid 4242 -o box.json && vprocctl render --from box.json /proc
   vprocctl mount /var/lib/vproc
   vprocctl doctor";
@@ -45,6 +51,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Render(render::Arguments),
+    Explain(explain::Arguments),
+    Diff(diff::Arguments),
     Ls(ls::Arguments),
     Capture(capture::Arguments),
     Run(run::Arguments),
@@ -69,6 +77,8 @@ fn main() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let result = match Arguments::parse().command {
         Command::Render(arguments) => render::run(arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Ls(arguments) => ls::run(arguments).map(done),
         Command::Capture(arguments) => capture::run(arguments).map(done),
         Command::Run(arguments) => run::run(arguments),

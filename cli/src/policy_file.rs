@@ -3,7 +3,7 @@
 
 use crate::failure::{Exit, Failure};
 use crate::policy::{cache, setting};
-use crate::render::read_capture;
+use crate::readings::read_capture;
 use crate::{ls, output};
 use serde::Serialize;
 use similar::TextDiff;

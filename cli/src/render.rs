@@ -3,14 +3,12 @@
 use crate::failure::{EXIT_CODES, Exit, Failure, words};
 use crate::files::{File, files};
 use crate::policy::Loaded;
-use crate::{output, policy, subject};
+use crate::{output, policy, readings, subject};
 use serde::Serialize;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use vproc_linux::Host;
 use vproc_runtime::{Error, Refusal};
-use vproc_snapshot::{Capture, Class, Content, Entry, Readings, Source};
+use vproc_snapshot::{Class, Content, Entry, Readings, Snapshot, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,10 +49,8 @@ struct Printed {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let (loaded, readings) = match &arguments.from {
-        Some(capture) => replay(&arguments, capture)?,
-        None => live(&arguments)?,
-    };
+    let Arguments { subject, from, policy, paths, .. } = &arguments;
+    let (loaded, readings) = readings::obtain("render", subject, from.as_deref(), policy, paths)?;
     let files = files(&loaded, &arguments.paths, &readings)?;
     if arguments.json {
         print_json(&loaded, files, &readings)?;
@@ -104,44 +100,6 @@ fn print_json(
     output::write_json(&printed)
 }
 
-fn live(arguments: &Arguments) -> Result<(Loaded, Readings), Failure> {
-    let Some(pid) = arguments.subject.pid else {
-        let message = "render needs --pid PID, --pid self, or --from FILE.json";
-        return Err(Failure::new(Exit::Usage, message));
-    };
-    let host = Host::open()?;
-    let environment = host.environment(arguments.policy.settings.clone());
-    let mut loaded = arguments.policy.load(&environment)?;
-    loaded.leave_out_missing(&host, &arguments.paths);
-    let sources = loaded.sources(&loaded.entries(&arguments.paths)?);
-    let subject = arguments.subject.resolve(&host)?;
-    let readings = host.read(&subject, environment, &sources).map_err(|error| {
-        Failure::from(error).during(format_args!("cannot render for process {pid}"))
-    })?;
-    Ok((loaded, readings))
-}
-
-fn replay(arguments: &Arguments, path: &Path) -> Result<(Loaded, Readings), Failure> {
-    let Capture { mut readings, .. } = read_capture(path)?;
-    readings.environment.settings.extend(arguments.policy.settings.iter().cloned());
-    let loaded = arguments.policy.load(&readings.environment)?;
-    Ok((loaded, readings))
-}
-
-/// More than a capture of a host with thousands of CPUs.
-const MAX_CAPTURE: u64 = 256 << 20;
-
-/// Reads a capture from a file.
-pub(crate) fn read_capture(path: &Path) -> Result<Capture, Failure> {
-    let json = std::fs::File::open(path)
-        .and_then(|file| std::io::read_to_string(file.take(MAX_CAPTURE)))
-        .map_err(|error| Failure::file("read", path, &error))?;
-    Capture::from_json(&json).map_err(|error| {
-        let message = format!("cannot replay {}: {error}", path.display());
-        Failure::new(Exit::InputOutput, message)
-    })
-}
-
 /// The bytes of one file, or of the directory that lists some.
 pub(crate) fn text(
     loaded: &Loaded,
@@ -152,10 +110,7 @@ pub(crate) fn text(
     if entry.class == Class::Denied {
         return Err(loaded.denied(path, entry));
     }
-    let snapshot = readings.snapshot(entry, None).map_err(|missing| {
-        let remedy = "capture it again with this path, policy and settings";
-        Failure::new(Exit::InputOutput, format!("{missing}; {remedy}"))
-    })?;
+    let snapshot = snapshot(entry, readings)?;
     match loaded.policy.render(path, &snapshot) {
         Ok(rendered) => Ok(rendered.body),
         Err(Error::Refused(Refusal::MissingInput(key))) => {
@@ -163,6 +118,17 @@ pub(crate) fn text(
         }
         Err(error) => Err(loaded.failure(path, &error)),
     }
+}
+
+/// What one render sees.
+pub(crate) fn snapshot<'a>(
+    entry: &'a Entry,
+    readings: &'a Readings,
+) -> Result<Snapshot<'a>, Failure> {
+    readings.snapshot(entry, None).map_err(|missing| {
+        let remedy = "capture it again with this path, policy and settings";
+        Failure::new(Exit::InputOutput, format!("{missing}; {remedy}"))
+    })
 }
 
 /// The errno of a group that was removed while it was read.

@@ -40,7 +40,15 @@ impl Connection {
     pub fn mount(point: &Path, options: &MountOptions) -> Result<Connection, Error> {
         let device = attach(point, options)?;
         match handshake(&device, options.resend) {
-            Ok(negotiated) => Ok(Connection { device, negotiated }),
+            Ok(negotiated) => {
+                let mut connection = Connection { device, negotiated };
+                // Linux 7.3 offers to send again, and refuses when asked to.
+                // Nothing is in flight yet, so asking costs nothing.
+                if negotiated.can_resend() && connection.resend().is_err() {
+                    connection.negotiated = negotiated.without_resend();
+                }
+                Ok(connection)
+            }
             Err(error) => {
                 // The handshake's error says more than this one's.
                 let _ = abort(point);

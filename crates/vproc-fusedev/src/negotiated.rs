@@ -67,6 +67,11 @@ impl Negotiated {
         self.flags & HAS_RESEND != 0
     }
 
+    /// The same with a kernel that cannot do that.
+    pub(crate) fn without_resend(self) -> Self {
+        Negotiated { flags: self.flags & !HAS_RESEND, ..self }
+    }
+
     /// The answer to INIT. `offered` are all 64 flags of the kernel.
     pub(crate) fn agree(init: &InitIn, offered: u64, resend: bool) -> (Negotiated, InitOut) {
         let mut flags = WANTED & offered;

@@ -26,7 +26,7 @@ fn a_line_says_which_group_decided() {
     );
     // All groups with their raw values, and no other field.
     assert!(text.contains("/vproc-fx (2 above the leaf)      \"314572800\"\n"), "{text}");
-    assert!(!text.contains("MemFree") && !text.contains("swap"), "{text}");
+    assert!(!text.contains("MemFree") && !text.contains("memsw"), "{text}");
 }
 
 #[test]

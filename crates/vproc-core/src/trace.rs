@@ -171,7 +171,7 @@ pub trait Amount: Copy {
 
     /// The same number from elsewhere.
     #[must_use]
-    fn from_origin(self, origin: Origin) -> Self;
+    fn with_origin(self, origin: Origin) -> Self;
 
     /// As an operand of an operation.
     #[inline(always)]
@@ -183,7 +183,7 @@ pub trait Amount: Copy {
     #[inline(always)]
     #[must_use]
     fn made_by(self, operator: Operator, operands: &[Operand]) -> Self {
-        self.from_origin(result(self.number(), Self::UNIT, operator, operands))
+        self.with_origin(result(self.number(), Self::UNIT, operator, operands))
     }
 
     /// The same amount, called so in an explanation: `MemFree`.
@@ -192,7 +192,7 @@ pub trait Amount: Copy {
     fn named(self, name: &'static str) -> Self {
         match self.origin().0 {
             None => self,
-            Some(of) => self.from_origin(remark(of, name, true)),
+            Some(of) => self.with_origin(remark(of, name, true)),
         }
     }
 
@@ -202,7 +202,7 @@ pub trait Amount: Copy {
     fn noted(self, note: &'static str) -> Self {
         match self.origin().0 {
             None => self,
-            Some(of) => self.from_origin(remark(of, note, false)),
+            Some(of) => self.with_origin(remark(of, note, false)),
         }
     }
 }
@@ -279,7 +279,7 @@ impl Trace {
     pub fn read<A: Amount>(self, item: &str, raw: &str, amount: A) -> A {
         match self.0 {
             None => amount,
-            Some(place) => amount.from_origin(quote(place, item, raw, amount.number(), A::UNIT)),
+            Some(place) => amount.with_origin(quote(place, item, raw, amount.number(), A::UNIT)),
         }
     }
 
@@ -288,7 +288,7 @@ impl Trace {
     pub fn read_at<A: Amount>(self, item: impl FnOnce() -> String, amount: A) -> A {
         match self.0 {
             None => amount,
-            Some(place) => amount.from_origin(quote(place, &item(), "", amount.number(), A::UNIT)),
+            Some(place) => amount.with_origin(quote(place, &item(), "", amount.number(), A::UNIT)),
         }
     }
 
@@ -297,7 +297,7 @@ impl Trace {
     pub fn given<A: Amount>(self, name: &'static str, amount: A) -> A {
         match self.0 {
             None => amount,
-            Some(_) => amount.from_origin(give(name, amount.number(), A::UNIT)),
+            Some(_) => amount.with_origin(give(name, amount.number(), A::UNIT)),
         }
     }
 }

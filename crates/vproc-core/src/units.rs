@@ -50,7 +50,7 @@ macro_rules! unit {
             }
 
             #[inline(always)]
-            fn from_origin(self, origin: Origin) -> Self {
+            fn with_origin(self, origin: Origin) -> Self {
                 Self { origin, ..self }
             }
         }

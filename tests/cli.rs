@@ -24,9 +24,10 @@ fn several_files_and_directories_have_headers_as_in_head() {
         "==> /proc/pressure/cpu <==",
         "==> /proc/pressure/memory <==",
         "==> /proc/pressure/io <==",
+        "==> /proc/pressure/irq <==",
     ];
     assert_eq!(headers, expected);
-    assert_eq!(text.matches("\n\n==>").count(), 3, "a blank line between two files");
+    assert_eq!(text.matches("\n\n==>").count(), 4, "a blank line between two files");
     // `/` is everything.
     let all = printed(&["render", "--from", FIXTURE, "/"]);
     assert!(

@@ -35,7 +35,7 @@ files! {
     slabinfo: ENTRY;
     root_only: PAGETYPEINFO VMALLOCINFO;
     partitions: ENTRY;
-    pressure: CPU MEMORY IO;
+    pressure: CPU MEMORY IO IRQ;
     boot: CMDLINE BOOTCONFIG;
     cgroups: ENTRY;
     mdstat: ENTRY;

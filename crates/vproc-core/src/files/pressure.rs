@@ -1,5 +1,5 @@
 //! `/proc/pressure/*`: how long the container's tasks wait for CPU, memory
-//! and I/O.
+//! and I/O, and for interrupts (Linux 6.1).
 //!
 //! The kernel keeps the same text for each v2 group (`cpu.pressure` beside
 //! `cpu.max`), so a container sees its group's, byte for byte. On a hybrid
@@ -28,8 +28,11 @@ const GROUP: &str = "group.pressure";
 const ZERO: &str = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n\
                     full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
 
+/// The same of interrupts, for which all tasks of a CPU wait or none.
+const ZERO_FULL: &str = "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
+
 macro_rules! entry {
-    ($(#[$doc:meta])* $name:ident $path:literal $file:literal $summary:literal) => {
+    ($(#[$doc:meta])* $name:ident $path:literal $file:literal $zero:ident $summary:literal) => {
         $(#[$doc])*
         pub(super) static $name: Entry = Entry {
             path: $path,
@@ -44,25 +47,30 @@ macro_rules! entry {
                 Need::v2("", $file, Scope::Leaf).keyed(GROUP),
             ]],
             history: None,
-            render,
+            render: |view, out| render(view, out, $zero),
         };
     };
 }
 
 entry! {
     /// Waiting for a CPU.
-    CPU "/proc/pressure/cpu" "cpu.pressure" "time that the container's tasks waited for a CPU"
+    CPU "/proc/pressure/cpu" "cpu.pressure" ZERO "time that the container's tasks waited for a CPU"
 }
 entry! {
     /// Waiting for memory.
-    MEMORY "/proc/pressure/memory" "memory.pressure" "time that the container's tasks waited for memory"
+    MEMORY "/proc/pressure/memory" "memory.pressure" ZERO "time that the container's tasks waited for memory"
 }
 entry! {
     /// Waiting for I/O.
-    IO "/proc/pressure/io" "io.pressure" "time that the container's tasks waited for I/O"
+    IO "/proc/pressure/io" "io.pressure" ZERO "time that the container's tasks waited for I/O"
+}
+entry! {
+    /// Waiting for interrupts.
+    IRQ "/proc/pressure/irq" "irq.pressure" ZERO_FULL "time that interrupts took from the container's tasks"
 }
 
-fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
+#[inline(never)]
+fn render(view: &View<'_>, out: &mut Text, zero: &str) -> Result<Option<Vec<u8>>, Error> {
     let text = if view.is_host() { view.optional(HOST)? } else { own_text(view, GROUP)? };
     if text.is_none() {
         out.lines_are(
@@ -70,6 +78,6 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
             "the kernel keeps no pressure of the container's group",
         );
     }
-    out.push_str(text.unwrap_or(ZERO));
+    out.push_str(text.unwrap_or(zero));
     Ok(None)
 }

@@ -80,7 +80,7 @@ impl Group {
         let pages = "nr_periods nr_throttled throttled_usec nr_bursts burst_usec";
         let cpu = format!("usage_usec user_usec system_usec nice_usec {pages}");
         let huge = [("hugetlb.2MB.max", "max\n".into()), ("hugetlb.2MB.current", "0\n".into())];
-        let pressures = ["cpu", "memory", "io"];
+        let pressures = ["cpu", "memory", "io", "irq"];
         let psi = pressures.map(|name| (format!("{name}.pressure"), pressure(next() >> 1)));
         let files = [
             ("memory.max", max(self.memory_limit)),

@@ -122,7 +122,7 @@ impl Machine {
             }
         }
         self.node_directory(&mut files);
-        for resource in ["cpu", "memory", "io"] {
+        for resource in ["cpu", "memory", "io", "irq"] {
             let text = pressure(self.activity);
             files.insert(format!("/proc/pressure/{resource}"), text.into());
         }

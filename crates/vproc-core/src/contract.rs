@@ -75,6 +75,9 @@ pub enum Source {
         /// The file's name.
         name: &'static str,
     },
+    /// A file of `/proc` by its absolute path, as it is in the namespaces of
+    /// the container's init.
+    Namespaced(&'static str),
     /// Counts over the container's tasks.
     Tasks,
 }
@@ -116,6 +119,12 @@ impl Need {
     /// A file of the host, such as `/proc/meminfo`.
     pub const fn host(key: &'static str, path: &'static str) -> Self {
         Need::new(key, Source::Host(path))
+    }
+
+    /// A file such as `/proc/sys/kernel/hostname`, in the container's
+    /// namespaces.
+    pub const fn namespaced(key: &'static str, path: &'static str) -> Self {
+        Need::new(key, Source::Namespaced(path))
     }
 
     /// A file of a v1 group; its name is its key.

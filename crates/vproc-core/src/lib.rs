@@ -80,6 +80,14 @@ pub fn manifest(environment: &Environment<'_>) -> Result<Vec<Declared>, Error> {
     Ok(listed.chain(unlisted).collect())
 }
 
+/// One entry under these settings, by its own path.
+pub fn declared(path: &str, environment: &Environment<'_>) -> Result<Declared, Error> {
+    let knobs = Knobs::parse(environment.settings.iter().copied())?;
+    let (entry, treatment) = chosen(path, &knobs)?;
+    let own = if entry.path.is_empty() { path } else { entry.path };
+    Ok(declare(Cow::Owned(String::from(own)), entry, treatment, &knobs, environment))
+}
+
 fn declare(
     path: Cow<'static, str>,
     entry: &'static Entry,

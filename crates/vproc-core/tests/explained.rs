@@ -52,9 +52,7 @@ fn check_all(world: &World) {
 }
 
 fn check(world: &World, path: &str) {
-    let manifest = vproc_core::manifest(&world.environment()).unwrap();
-    let entry = vproc_core::files::find(path).unwrap();
-    let declared = manifest.iter().find(|declared| declared.entry.path == entry.path).unwrap();
+    let declared = vproc_core::declared(path, &world.environment()).unwrap();
     let snapshot = world.snapshot(path, &declared.needs);
     let rendered = vproc_core::render(path, &snapshot).map(|rendered| rendered.text);
     let explained = match (rendered, explain(path, &snapshot)) {

@@ -202,6 +202,7 @@ fn class(class: Class) -> &'static str {
 fn source(source: &Source) -> String {
     match source {
         Source::Itself => "the host's file of the same path".into(),
+        Source::Namespaced(path) => format!("{} in the container's namespaces", code(path)),
         Source::Host(path) => format!("{} of the host", code(path)),
         Source::Cgroup { version, controller, name, scope } => {
             let version = match version {

@@ -23,6 +23,7 @@ pub fn check_sources(sources: &[Source]) -> Result<(), RefusedSource> {
                 cgroup_file(*version, controller, name)
             }
             Source::Process { name, .. } => process_file(name),
+            Source::Namespaced(path) => namespaced_file(path),
             Source::Tasks => Ok(()),
         };
         checked.map_err(|reason| RefusedSource { wanted: wanted.clone(), reason })
@@ -174,6 +175,53 @@ fn process_file(name: &str) -> Checked {
     }
 }
 
+/// Files of which each namespace has its own, or that show what is in one.
+/// Secrets among them, such as `tcp_fastopen_key`, are refused by their mode.
+const NAMESPACED: [&str; 23] = [
+    "sys/kernel/hostname",
+    "sys/kernel/domainname",
+    "sys/kernel/ostype",
+    "sys/kernel/osrelease",
+    "sys/kernel/version",
+    "sys/kernel/auto_msgmni",
+    "sys/kernel/msg_next_id",
+    "sys/kernel/msgmax",
+    "sys/kernel/msgmnb",
+    "sys/kernel/msgmni",
+    "sys/kernel/sem",
+    "sys/kernel/sem_next_id",
+    "sys/kernel/shm_next_id",
+    "sys/kernel/shm_rmid_forced",
+    "sys/kernel/shmall",
+    "sys/kernel/shmmax",
+    "sys/kernel/shmmni",
+    "sys/kernel/pid_max",
+    "sys/kernel/ns_last_pid",
+    "sys/vm/memfd_noexec",
+    "sysvipc/msg",
+    "sysvipc/sem",
+    "sysvipc/shm",
+];
+
+/// Directories of which each namespace has its own.
+const NAMESPACED_BELOW: [&str; 3] = ["sys/fs/mqueue/", "sys/net/", "sys/user/"];
+
+fn namespaced_file(path: &str) -> Checked {
+    let below = path.strip_prefix("/proc/").ok_or("the path is not below /proc")?;
+    if path.len() > 1024 || path.chars().any(|char| char.is_control()) {
+        return Err("the path is too long or has control characters");
+    }
+    if below.split('/').any(|name| matches!(name, "" | "." | "..")) {
+        return Err("the path is not normalised");
+    }
+    let is_one = NAMESPACED.contains(&below);
+    if is_one || NAMESPACED_BELOW.iter().any(|directory| below.starts_with(directory)) {
+        Ok(())
+    } else {
+        Err("it does not depend on the container's namespaces")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -202,6 +250,9 @@ mod tests {
             "cgroup1:name=systemd/notify_on_release@leaf",
             "process:init/stat",
             "process:subject/timens_offsets",
+            "namespaced:/proc/sys/kernel/hostname",
+            "namespaced:/proc/sys/net/core/somaxconn",
+            "namespaced:/proc/sysvipc/shm",
             "tasks",
         ] {
             assert_eq!(check(source), Ok(()), "{source}");
@@ -272,6 +323,12 @@ mod tests {
             "cgroup1:memory/release_agent@lineage",
             "process:init/environ",
             "process:subject/../1/stat",
+            "namespaced:/proc/meminfo",
+            "namespaced:/proc/sys/vm/swappiness",
+            "namespaced:/proc/sys/net/../kernel/core_pattern",
+            "namespaced:/proc/sys/net/",
+            "namespaced:/proc/self/environ",
+            "namespaced:/etc/shadow",
         ] {
             assert!(check(source).is_err(), "{source}");
         }

@@ -6,7 +6,7 @@ use crate::kept::keep;
 use crate::ladder::{Ladder, Look, absent};
 use crate::membership::{Group, Membership};
 use crate::subject::Standing;
-use crate::{Error, Host, Subject, tasks};
+use crate::{Error, Host, Subject, namespaced, tasks};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use vproc_snapshot::{CgroupVersion, Content, Process, Reading, Record, Scope, Source};
@@ -55,6 +55,10 @@ impl<'h> Batch<'h> {
             Source::Process { of, name } => {
                 let scratch = &mut self.scratch;
                 let (content, _) = process_file(self.host, self.subject, *of, name, scratch)?;
+                vec![Reading::plain(content)]
+            }
+            Source::Namespaced(path) => {
+                let content = namespaced::read(self.host, self.subject, path)?;
                 vec![Reading::plain(content)]
             }
             Source::Tasks => {

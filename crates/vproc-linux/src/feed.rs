@@ -8,7 +8,7 @@ use crate::kept::{End, keep, refill};
 use crate::ladder::absent;
 use crate::subject::Standing;
 use crate::tasks::TaskSampler;
-use crate::{Error, Host, Subject};
+use crate::{Error, Host, Subject, namespaced};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, statat};
 use rustix::io::Errno;
@@ -43,6 +43,10 @@ enum Line {
         of: Process,
         name: String,
         file: Option<OwnedFd>,
+        read_at: Option<Moment>,
+    },
+    Namespaced {
+        path: String,
         read_at: Option<Moment>,
     },
     Tasks {
@@ -245,6 +249,7 @@ impl Line {
             Source::Process { of, name } => {
                 Line::Process { of: *of, name: name.clone(), file: None, read_at: None }
             }
+            Source::Namespaced(path) => Line::Namespaced { path: path.clone(), read_at: None },
             Source::Tasks => {
                 Line::Tasks { sampler: TaskSampler::new(Arc::clone(subject)), read_at: None }
             }
@@ -253,7 +258,7 @@ impl Line {
 
     fn descriptors(&self) -> usize {
         match self {
-            Line::Host { .. } => 0,
+            Line::Host { .. } | Line::Namespaced { .. } => 0,
             Line::Cgroup(files) => files.iter().flatten().count(),
             Line::Process { file, .. } => usize::from(file.is_some()),
             Line::Tasks { sampler, .. } => sampler.descriptors(),
@@ -288,6 +293,13 @@ impl Line {
                         let mut scratch = Scratch::default();
                         (*content, *file) = process_file(host, subject, *of, name, &mut scratch)?;
                     }
+                    *read_at = (!is_shortage(content)).then_some(now);
+                }
+            }
+            Line::Namespaced { path, read_at } => {
+                if read_at.is_none_or(|read_at| read_at.is_stale(now, freshness.process)) {
+                    *read_at = None;
+                    *content = namespaced::read(host, subject, path)?;
                     *read_at = (!is_shortage(content)).then_some(now);
                 }
             }

@@ -82,7 +82,7 @@ pub fn by_credentials(namespace: impl AsFd, timeout: Duration) -> Result<HostPid
     }
 }
 
-fn wait_readable(socket: BorrowedFd<'_>, timeout: Duration) -> Result<bool, Errno> {
+pub(crate) fn wait_readable(socket: BorrowedFd<'_>, timeout: Duration) -> Result<bool, Errno> {
     let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -118,17 +118,23 @@ fn receive(socket: BorrowedFd<'_>) -> Result<Option<Pid>, Errno> {
 }
 
 /// A child that does not outlive this value.
-struct Messenger(Pid);
+pub(crate) struct Messenger(pub(crate) Pid);
 
 impl Messenger {
     /// Why it sent nothing: its exit status is an errno.
     fn failure(self) -> Error {
-        let code = self.wait().and_then(|status| status.exit_status()).unwrap_or(libc::ECHILD);
-        std::mem::forget(self);
+        let code = self.end();
         Error::System {
             call: "setns and clone in the pid namespace",
             errno: Errno::from_raw_os_error(if code == 0 { libc::EIO } else { code }),
         }
+    }
+
+    /// Waits for its end: 0, or an errno.
+    pub(crate) fn end(self) -> i32 {
+        let code = self.wait().and_then(|status| status.exit_status()).unwrap_or(libc::ECHILD);
+        std::mem::forget(self);
+        code
     }
 
     fn wait(&self) -> Option<WaitStatus> {

@@ -52,6 +52,7 @@ mod kept;
 mod ladder;
 mod membership;
 mod mountinfo;
+mod namespaced;
 mod pressure;
 mod process;
 mod pseudofs;

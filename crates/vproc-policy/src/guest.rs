@@ -138,6 +138,7 @@ fn from_source(source: core::Source, own: &str) -> wit::Source {
     match source {
         core::Source::Host(path) => wit::Source::Host(path.into()),
         core::Source::Itself => wit::Source::Host(own.into()),
+        core::Source::Namespaced(path) => wit::Source::Namespaced(path.into()),
         core::Source::Cgroup { version, controller, name, scope } => {
             wit::Source::Cgroup(wit::CgroupFile {
                 version: match version {

@@ -207,6 +207,7 @@ fn from_entry(entry: wit::Entry) -> Entry {
 fn from_source(source: wit::Source) -> Source {
     match source {
         wit::Source::Host(path) => Source::Host(path),
+        wit::Source::Namespaced(path) => Source::Namespaced(path),
         wit::Source::Cgroup(file) => Source::Cgroup {
             version: match file.version {
                 wit::CgroupVersion::V1 => CgroupVersion::V1,

@@ -119,7 +119,7 @@ impl Entry {
     pub fn stands_on(&self) -> Option<&Source> {
         let first = &self.needs.first()?.source;
         let is_made_from = matches!(self.class, Class::Passed | Class::Filtered | Class::Constant)
-            && matches!(first, Source::Host(_));
+            && matches!(first, Source::Host(_) | Source::Namespaced(_));
         is_made_from.then_some(first)
     }
 

@@ -1,5 +1,6 @@
 //! Where an input comes from, and how that is written: `host:/proc/stat`,
-//! `cgroup2:memory/memory.max@lineage`, `process:init/stat`, `tasks`.
+//! `cgroup2:memory/memory.max@lineage`, `process:init/stat`,
+//! `namespaced:/proc/sys/kernel/hostname`, `tasks`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -69,6 +70,9 @@ pub enum Source {
         /// The file's name.
         name: String,
     },
+    /// A file of `/proc` by its absolute path, as it is in the namespaces of
+    /// the container's init.
+    Namespaced(String),
     /// Counts over the container's tasks.
     Tasks,
 }
@@ -86,6 +90,7 @@ impl fmt::Display for Source {
             }
             Source::Process { of: Process::Init, name } => write!(out, "process:init/{name}"),
             Source::Process { of: Process::Subject, name } => write!(out, "process:subject/{name}"),
+            Source::Namespaced(path) => write!(out, "namespaced:{path}"),
             Source::Tasks => out.write_str("tasks"),
         }
     }
@@ -111,6 +116,7 @@ fn parse(text: &str) -> Option<Source> {
     let (kind, rest) = text.split_once(':')?;
     let version = match kind {
         "host" => return Some(Source::Host(rest.to_owned())),
+        "namespaced" => return Some(Source::Namespaced(rest.to_owned())),
         "process" => {
             let (of, name) = rest.split_once('/')?;
             let of = match of {
@@ -164,6 +170,7 @@ mod tests {
             "cgroup2:/cpu.stat@nearest",
             "process:init/stat",
             "process:subject/timens_offsets",
+            "namespaced:/proc/sys/kernel/hostname",
             "tasks",
         ];
         for text in sources {

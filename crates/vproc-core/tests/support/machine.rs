@@ -108,6 +108,7 @@ impl Machine {
         for cpu in 0..self.cpus {
             self.cpu_directory(cpu, &mut files);
         }
+        self.settings(&mut files);
         // Whatever else says of what kind the CPUs are.
         for entry in ENTRIES {
             let needs = entry.needs.iter().copied().flatten();

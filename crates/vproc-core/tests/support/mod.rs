@@ -14,6 +14,7 @@ pub mod oracle;
 pub mod parse;
 pub mod readers;
 pub mod scheduling;
+pub mod settings;
 pub mod zones;
 
 use std::collections::BTreeMap;
@@ -136,6 +137,10 @@ impl World {
                     let found = need.source.host_path(path).and_then(|path| self.host.get(path));
                     inputs.push(place(found.map_or(absent, Datum::content), 0, 0));
                 }
+                // The container's namespaces are as the host's here.
+                Source::Namespaced(path) => {
+                    inputs.push(place(self.host.get(path).map_or(absent, Datum::content), 0, 0));
+                }
                 Source::Process { of, name } => {
                     let of = if of == Process::Init { "init" } else { "subject" };
                     let found = self.processes.get(&format!("{of}/{name}"));
@@ -171,11 +176,8 @@ impl World {
 
     /// Renders as a host does: asks for the needs, reads them, renders.
     pub fn render(&self, path: &str) -> Result<Rendered, Error> {
-        let manifest = vproc_core::manifest(&self.environment())?;
-        let declared = vproc_core::files::find(path).map_or(path, |entry| entry.path);
-        let declared = manifest.iter().find(|entry| entry.path == declared);
-        let needs = &declared.ok_or(Error::UnsupportedPath)?.needs;
-        vproc_core::render(path, &self.snapshot(path, needs))
+        let declared = vproc_core::declared(path, &self.environment())?;
+        vproc_core::render(path, &self.snapshot(path, &declared.needs))
     }
 
     /// The paths of all files, with the numbers that the directory lists.

@@ -266,3 +266,40 @@ fn a_hierarchy_that_is_not_mounted_here_is_hidden() {
         assert!(!host.subject(HostPid::current(), Identity::Init).unwrap().is_host());
     }
 }
+
+#[test]
+fn files_of_namespaces_are_those_of_the_container() {
+    if !is_root() {
+        return;
+    }
+    let host = Host::open().unwrap();
+    let wanted = [
+        "namespaced:/proc/sys/kernel/hostname",
+        "namespaced:/proc/sys/kernel/msgmni",
+        "namespaced:/proc/sys/user/max_user_namespaces",
+        "namespaced:/proc/sys/net/ipv4/ip_forward",
+        "namespaced:/proc/sysvipc/shm",
+        "namespaced:/proc/sys/net/no_such_file",
+    ];
+    let setup = "hostname boxed; echo 77 > /proc/sys/kernel/msgmni
+        echo 1234 > /proc/sys/user/max_user_namespaces; echo 1 > /proc/sys/net/ipv4/ip_forward
+        ipcmk -M 4096 > /dev/null; mount -t tmpfs none /proc/sys; exec sleep 1000";
+    let namespaces = ["unshare", "-Urmuinpf", "--mount-proc", "sh", "-c", setup];
+    let container = Running::start(&[], &namespaces);
+    let subject = host.subject(container.descendant("sleep"), Identity::Init).unwrap();
+    let found = |source: &str| read(&host, &subject, source)[0].content.clone();
+    let texts = wanted.map(|source| match found(source) {
+        Content::Text(text) => text,
+        other => format!("{other:?}"),
+    });
+    assert_eq!(texts[..4], ["boxed\n", "77\n", "1234\n", "1\n"]);
+    assert_eq!(texts[4].lines().count(), 2, "{}", texts[4]);
+    assert_eq!(texts[5], format!("{:?}", Content::Absent(2)));
+    // No process of ours is left.
+    let children = fs::read_to_string("/proc/thread-self/children").unwrap();
+    assert_eq!(children.trim(), container.pid().to_string());
+    // Ours are not the container's.
+    let own = host.subject(HostPid::current(), Identity::Init).unwrap();
+    let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(read(&host, &own, wanted[0])[0].content, Content::Text(hostname));
+}

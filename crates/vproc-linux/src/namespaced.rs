@@ -1,0 +1,76 @@
+//! Files of `/proc` whose text depends on the namespaces of who reads them.
+//!
+//! A process of ours joins the namespaces of the container's init and reads
+//! the file there, in our own procfs: what the container has mounted does not
+//! count. It shares nothing with the container but the namespaces, and is
+//! gone when the text is here. Joining needs CAP_SYS_ADMIN.
+
+use crate::content::CGROUP_LIMIT;
+use crate::init_pid::{Messenger, PATIENCE, wait_readable};
+use crate::ladder::absent;
+use crate::sys::{self, Errand};
+use crate::{Error, Host, Subject, host_file};
+use rustix::fd::AsFd;
+use rustix::io::{Errno, read as read_some, retry_on_intr};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use std::ffi::CString;
+use std::time::Instant;
+use vproc_snapshot::Content;
+
+/// Files that show pids, or that belong to a pid namespace: a process is in
+/// one from its birth, so that these cost a second process.
+const OF_PID_NAMESPACE: [&str; 4] =
+    ["sysvipc/", "sys/kernel/pid_max", "sys/kernel/ns_last_pid", "sys/vm/memfd_noexec"];
+
+/// Files that show users, or that belong to a user namespace.
+const OF_USER_NAMESPACE: [&str; 2] = ["sysvipc/", "sys/user/"];
+
+/// Reads a file in the namespaces of a container's init. In our own pid
+/// namespace that is our init, whose namespaces are ours.
+pub(crate) fn read(host: &Host, subject: &Subject, path: &str) -> Result<Content, Error> {
+    if subject.in_own_namespace() {
+        let (content, _) = host_file::open_and_read(host, path, &mut Default::default())?;
+        return Ok(content);
+    }
+    match joined(host, subject, path.trim_start_matches("/proc/")) {
+        Ok(text) => Ok(text.into()),
+        Err(Errno::FBIG) => Err(Error::TooLarge { path: path.to_owned(), limit: CGROUP_LIMIT }),
+        Err(errno) => Ok(absent(errno)),
+    }
+}
+
+fn joined(host: &Host, subject: &Subject, path: &str) -> Result<Vec<u8>, Errno> {
+    let c_path = CString::new(path).map_err(|_| Errno::INVAL)?;
+    let (ours, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let reader = sys::start_reader(&Errand {
+        process: subject.init_process().pidfd(),
+        procfs: host.procfs().as_fd(),
+        path: &c_path,
+        socket: theirs.as_fd(),
+        in_user_namespace: OF_USER_NAMESPACE.iter().any(|known| path.starts_with(known)),
+        in_pid_namespace: OF_PID_NAMESPACE.iter().any(|known| path.starts_with(known)),
+    })
+    .map(Messenger)?;
+    drop(theirs);
+    let deadline = Instant::now() + PATIENCE;
+    let mut text = Vec::new();
+    let mut buffer = [0u8; 4096];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if !wait_readable(ours.as_fd(), left)? {
+            return Err(Errno::TIMEDOUT);
+        }
+        match retry_on_intr(|| read_some(&ours, &mut buffer))? {
+            0 => break,
+            length => text.extend_from_slice(buffer.get(..length).unwrap_or(&[])),
+        }
+        if text.len() > CGROUP_LIMIT {
+            return Err(Errno::FBIG);
+        }
+    }
+    match reader.end() {
+        0 => Ok(text),
+        code => Err(Errno::from_raw_os_error(code)),
+    }
+}

@@ -51,7 +51,8 @@ fn render(name: &str, policy: &Policy, capture: &Capture) -> Vec<(String, Result
 const COMPLETE: &str = "v1-run-256m";
 
 /// Directories, and what in them is many short files.
-const DIRECTORIES: [(&str, &[&str]); 2] = [
+const DIRECTORIES: [(&str, &[&str]); 3] = [
+    ("/proc", &["sys"]),
     ("/sys/devices/system/cpu", &["cpuN", "vulnerabilities"]),
     ("/sys/devices/system/node", &["nodeN"]),
 ];
@@ -125,7 +126,7 @@ fn every_file_of_every_fixture_is_explained() {
     for (name, capture) in captures() {
         let readings = &capture.readings;
         let manifest = policy.declare(&readings.environment).unwrap();
-        for (path, text) in render(&policy, &capture) {
+        for (path, text) in render(&name, &policy, &capture) {
             let entry = manifest.entries.iter().find(|entry| {
                 entry.path == path || vproc_snapshot::pattern::stands_for(&entry.path, &path)
             });

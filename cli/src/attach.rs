@@ -181,13 +181,23 @@ pub(crate) fn served(mount: &Path) -> Result<Vec<String>, Failure> {
 /// depends on the container.
 const WHOLE: [&str; 2] = ["sys/devices/system/cpu", "sys/devices/system/node"];
 
+/// Directories that are put there only by name: of most files in them the
+/// kernel shows a container its own, and a worker may not join its namespaces.
+const ON_REQUEST: [&str; 2] = ["proc/sys", "proc/sysvipc"];
+
 fn list(directory: &Path, mount: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(directory)?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_, std::io::Error>>()?;
     entries.sort();
     for path in entries {
-        let is_whole = WHOLE.iter().any(|whole| path.strip_prefix(mount) == Ok(Path::new(whole)));
+        let is_one_of = |list: &[&str]| {
+            list.iter().any(|known| path.strip_prefix(mount) == Ok(Path::new(known)))
+        };
+        let is_whole = is_one_of(&WHOLE);
+        if is_one_of(&ON_REQUEST) {
+            continue;
+        }
         if path.is_dir() && !is_whole {
             list(&path, mount, files)?;
         } else if let Ok(below) = path.strip_prefix(mount) {

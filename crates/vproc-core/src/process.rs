@@ -30,6 +30,12 @@ pub fn start(view: &View<'_>) -> Result<Nanos, Error> {
     Ok(start.nanos(view.environment().user_hz).named("start of the container's init"))
 }
 
+/// The number of init on the host. Reads [`START`].
+pub fn id(view: &View<'_>) -> Result<u64, Error> {
+    let id = view.text(STAT)?.split(' ').next().and_then(number);
+    id.ok_or(Error::malformed(STAT, "no pid in field 1"))
+}
+
 /// How long the container's clock has run: what `/proc/uptime` shows, and for
 /// how long its CPUs are said to have been there. Reads [`CLOCK`] and, for the
 /// knob `uptime=age`, [`START`].

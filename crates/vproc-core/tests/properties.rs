@@ -135,7 +135,7 @@ proptest! {
         steps in vec(step(), 1..4),
         limits_change: bool,
     ) {
-        for entry in ENTRIES {
+        for entry in ENTRIES.iter().filter(|entry| parse::COUNTERS.contains(&entry.path)) {
             let mut last = BTreeMap::new();
             let mut setup = setup.clone();
             for step in &steps {
@@ -153,17 +153,21 @@ proptest! {
 
     /// An operator's word counts, whatever the container is.
     #[test]
-    fn treatments_hold(world in world()) {
+    fn treatments_hold(mut world in world()) {
         for entry in ENTRIES.iter().filter(|entry| entry.kind == Kind::File) {
             let path = entry.path.replace('*', "0");
-            let treated = |treatment| world.clone().with_setting(entry.path, treatment);
-            let text = |world: World| world.render(&path).map(|rendered| rendered.text);
+            let mut text = |treatment: &str| {
+                world.settings.push((entry.path.to_owned(), treatment.to_owned()));
+                let rendered = world.render(&path).map(|rendered| rendered.text);
+                world.settings.pop();
+                (rendered, world.host.get(&path).cloned())
+            };
             if !entry.is_pattern() {
-                let host = world.host.get(&path).cloned();
-                prop_assert_eq!(text(treated("pass")).ok().map(Datum::Text), host, "{}", path);
+                let (passed, host) = text("pass");
+                prop_assert_eq!(passed.ok().map(Datum::Text), host, "{}", path);
             }
-            prop_assert_eq!(text(treated("mask")), Ok(String::new()));
-            prop_assert_eq!(text(treated("deny")), Err(vproc_core::Error::Denied));
+            prop_assert_eq!(text("mask").0, Ok(String::new()));
+            prop_assert_eq!(text("deny").0, Err(vproc_core::Error::Denied));
         }
     }
 }

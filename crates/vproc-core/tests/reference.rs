@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use vproc_core::contract::{CgroupVersion, Process, Scope, Source};
-use vproc_core::files::MODULES;
+use vproc_core::files::{MODULES, TABLES};
 use vproc_core::knobs::{KNOBS, Knob, TREATMENT};
 use vproc_core::{Class, Entry, Kind};
 
@@ -52,13 +52,15 @@ fn name(path: &Path) -> String {
 fn pages(source: &Path) -> BTreeMap<String, String> {
     let mut pages = BTreeMap::new();
     let mut index = String::from(INDEX);
-    for (module, entries) in MODULES {
+    let tables = TABLES.iter().map(|(module, table)| (module, table.iter().collect::<Vec<_>>()));
+    let modules = MODULES.iter().map(|(module, entries)| (module, entries.to_vec()));
+    for (module, entries) in modules.chain(tables) {
         let file = format!("{module}.md");
-        for entry in *entries {
+        for entry in &entries {
             let (path, class) = (code(entry.path), class(entry.class));
             writeln!(index, "| [{path}]({file}) | {class} | {} |", entry.summary).unwrap();
         }
-        pages.insert(file, page(module, &documentation(source, module), entries));
+        pages.insert(file, page(module, &documentation(source, module), &entries));
     }
     index.push_str(KNOB_HEADING);
     for knob in KNOBS {

@@ -8,15 +8,36 @@ macro_rules! files {
     ($($module:ident: $($entry:ident)+;)*) => {
         $(pub(crate) mod $module;)*
 
-        /// Every entry, in the order in which a person expects them.
-        pub static ENTRIES: &[&Entry] = &[$($(&$module::$entry,)+)*];
+        /// The entries that are not one of a table.
+        static SINGLE: &[&Entry] = &[$($(&$module::$entry,)+)*];
 
-        /// The same entries by module. What a module documents holds for all
-        /// of its entries.
+        /// The entries by module. What a module documents holds for all of its
+        /// entries.
         pub static MODULES: &[(&str, &[&Entry])] =
             &[$((stringify!($module), &[$(&$module::$entry),+])),*];
     };
 }
+
+mod sys;
+
+/// Entries that are the rows of a table, by module.
+pub static TABLES: &[(&str, &[Entry])] = &[("sys", sys::TABLE)];
+
+/// Every entry, in the order in which a person expects them.
+#[allow(clippy::indexing_slicing)] // at compile time
+pub static ENTRIES: &[&Entry] = &{
+    let mut entries = [&meminfo::ENTRY; SINGLE.len() + sys::TABLE.len()];
+    let mut place = 0;
+    while place < SINGLE.len() {
+        entries[place] = SINGLE[place];
+        place += 1;
+    }
+    while place < entries.len() {
+        entries[place] = &sys::TABLE[place - SINGLE.len()];
+        place += 1;
+    }
+    entries
+};
 
 files! {
     meminfo: ENTRY;

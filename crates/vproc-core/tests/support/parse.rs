@@ -55,6 +55,9 @@ pub fn has_negative(text: &str) -> bool {
     })
 }
 
+/// The files whose counters are known.
+pub const COUNTERS: [&str; 4] = ["/proc/uptime", "/proc/stat", "/proc/vmstat", "/proc/diskstats"];
+
 /// Every number of a file that only ever grows, by name.
 pub fn counters(path: &str, text: &str) -> Vec<(String, u64)> {
     let mut counters = Vec::new();

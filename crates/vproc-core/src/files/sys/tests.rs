@@ -1,0 +1,97 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::contract::{Class, Content, Input, Source};
+use crate::testing::{cgroup, host, snapshot, tasks};
+use alloc::string::String;
+use alloc::{format, vec};
+
+fn text(path: &str, inputs: Vec<Input<'_>>) -> Result<String, Error> {
+    crate::render(&format!("/proc/sys/{path}"), &snapshot(inputs)).map(|rendered| rendered.text)
+}
+
+#[test]
+fn each_file_is_there_once_and_is_made_from_itself() {
+    for entry in TABLE {
+        assert_eq!(TABLE.iter().filter(|other| other.path == entry.path).count(), 1);
+        assert!(!entry.reason.is_empty() && !entry.summary.is_empty());
+        let first = entry.needs.first().and_then(|needs| needs.first());
+        match first.map(|need| need.source) {
+            Some(Source::Host(path) | Source::Namespaced(path)) => assert_eq!(path, entry.path),
+            Some(other) => panic!("{}: {other:?}", entry.path),
+            None => assert_eq!(entry.class, Class::Denied),
+        }
+    }
+}
+
+#[test]
+fn what_the_kernel_sizes_is_sized_by_the_container() {
+    let inputs = |own: &'static str, others: &[Input<'static>]| {
+        let mut inputs = vec![
+            host(ITSELF, own),
+            host("meminfo", "MemTotal: 16000000 kB\n"),
+            cgroup("memory.max", 0, 2, "1073741824\n"),
+        ];
+        inputs.extend_from_slice(others);
+        inputs
+    };
+    assert_eq!(text("kernel/threads-max", inputs("124000\n", &[])).unwrap(), "8192\n");
+    assert_eq!(text("kernel/threads-max", inputs("500\n", &[])).unwrap(), "500\n");
+    let limits = [cgroup("pids.max", 0, 2, "max\n"), cgroup("pids.max", 1, 1, "64\n")];
+    assert_eq!(text("kernel/threads-max", inputs("124000\n", &limits)).unwrap(), "64\n");
+    assert_eq!(text("vm/min_free_kbytes", inputs("67584\n", &[])).unwrap(), "4096\n");
+    assert_eq!(text("vm/user_reserve_kbytes", inputs("131072\n", &[])).unwrap(), "32768\n");
+    let swappiness = [cgroup("memory.swappiness", 0, 2, "10\n")];
+    assert_eq!(text("vm/swappiness", inputs("60\n", &swappiness)).unwrap(), "10\n");
+    assert_eq!(text("vm/swappiness", inputs("60\n", &[])).unwrap(), "60\n");
+}
+
+#[test]
+fn constants_are_not_the_hosts_but_for_the_host() {
+    let own = || vec![host(ITSELF, "|/usr/lib/systemd/systemd-coredump %P\n")];
+    assert_eq!(text("kernel/core_pattern", own()).unwrap(), "core\n");
+    assert_eq!(text("kernel/modprobe", own()).unwrap(), "\n");
+    let mut snapshot = snapshot(own());
+    snapshot.is_host = true;
+    let rendered = crate::render("/proc/sys/kernel/core_pattern", &snapshot).unwrap();
+    assert_eq!(rendered.text, "|/usr/lib/systemd/systemd-coredump %P\n");
+    assert_eq!(text("kernel/random/uuid", own()), Err(Error::Denied));
+    assert_eq!(text("kernel/unheard_of", own()), Err(Error::UnsupportedPath));
+}
+
+#[test]
+fn pids_are_the_containers() {
+    let refused = Input { key: ITSELF, level: 0, depth: 0, content: Content::Absent(1) };
+    let inputs = vec![host(ITSELF, "99999\n"), tasks(3, 1, 0, 17)];
+    assert_eq!(text("kernel/ns_last_pid", inputs).unwrap(), "17\n");
+    assert_eq!(text("kernel/hostname", vec![refused]), Err(Error::MissingInput(ITSELF)));
+    assert_eq!(text("kernel/hostname", vec![host(ITSELF, "box\n")]).unwrap(), "box\n");
+}
+
+#[test]
+fn a_boot_is_a_containers_run() {
+    let id = |boot: &'static str, pid: u32, start: u32| {
+        let stat =
+            format!("{pid} (init) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 {start} 1 2 3\n");
+        text("kernel/random/boot_id", vec![host(ITSELF, boot), host("init-stat", &stat)])
+    };
+    const BOOT: &str = "8f7cdfa3-ce77-41e6-b972-9be4e123030d\n";
+    let own = id(BOOT, 4242, 90000).unwrap();
+    assert_eq!(own, id(BOOT, 4242, 90000).unwrap());
+    let others = [
+        id(BOOT, 4242, 90001),
+        id(BOOT, 4243, 90000),
+        id("8f7cdfa3-ce77-41e6-b972-9be4e123030e\n", 4242, 90000),
+        Ok(BOOT.into()),
+    ];
+    for other in others {
+        assert_ne!(own, other.unwrap());
+    }
+    let parts: Vec<&str> = own.trim_end().split('-').collect();
+    assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+    assert!(parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b']), "{own}");
+    for boot in ["", "8f7cdfa3\n", "8f7cdfa3-ce77-41e6-b972-9be4e123030g\n"] {
+        let error = id(boot, 1, 1).unwrap_err();
+        assert!(matches!(error, Error::MalformedInput { key: ITSELF, .. }), "{boot}");
+    }
+}

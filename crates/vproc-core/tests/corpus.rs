@@ -96,6 +96,7 @@ fn has_needs(world: &World, path: &str) -> bool {
         source @ (Source::Host(_) | Source::Itself) => {
             source.host_path(path).is_some_and(|path| world.host.contains_key(path))
         }
+        Source::Namespaced(path) => world.host.contains_key(path),
         _ => true,
     })
 }

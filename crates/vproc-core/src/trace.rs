@@ -13,8 +13,8 @@
 //! that is dropped afterwards, with all of its memory. Whoever calls
 //! [`explain`](crate::explain::explain) natively, such as a test, loses some kilobytes each time.
 
-use crate::Text;
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -311,12 +311,8 @@ fn quote(
     value: u64,
     unit: Unit,
 ) -> Origin {
-    let mut printed = Text::new();
     let raw = match raw.trim() {
-        "" => {
-            printed.push_digits(value, 0);
-            printed.into_string()
-        }
+        "" => format!("{value}"),
         raw => raw.into(),
     };
     let quote = Quote { key, level, item: item.into(), raw: raw.into() };

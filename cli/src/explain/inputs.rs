@@ -54,6 +54,7 @@ impl<'a> Inputs<'a> {
         match self.source(key) {
             Some(Source::Host(path)) if *path == self.entry.path => "host".to_owned(),
             Some(Source::Host(path)) => format!("host {path}"),
+            Some(Source::Namespaced(path)) => format!("the container's {path}"),
             Some(Source::Cgroup { name, .. }) => name.clone(),
             Some(Source::Process { of: Process::Init, name }) => format!("init's {name}"),
             Some(Source::Process { of: Process::Subject, name }) => format!("the process's {name}"),

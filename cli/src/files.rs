@@ -29,10 +29,10 @@ pub(crate) fn files<'l>(
         let trimmed = path.trim_end_matches('/');
         for entry in loaded.expand(path)? {
             // What this host does not have, what was not recorded, what is no
-            // text and what nobody may open is not missed, unless it was named.
+            // text and what is denied is not missed, unless it was named.
             let is_there = || {
                 let is_shown = !readings.lacks(entry) && !readings.is_binary(entry);
-                is_shown && readings.has(entry) && !is_denied_to_all(entry, readings)
+                is_shown && readings.has(entry) && entry.class != Class::Denied
             };
             let is_there = entry.path == trimmed || is_there();
             if entry.kind != Kind::Directory && is_there {
@@ -51,13 +51,6 @@ pub(crate) fn files<'l>(
         }
     }
     Ok(files)
-}
-
-/// Whether the policy itself denies an entry, and no setting does: what an
-/// operator denied is worth a word.
-fn is_denied_to_all(entry: &Entry, readings: &Readings) -> bool {
-    let mut settings = readings.environment.settings.iter();
-    entry.class == Class::Denied && !settings.any(|setting| setting.knob == entry.path)
 }
 
 /// Directories that were rendered.

@@ -114,11 +114,9 @@ const LIVE: &str = "/proc/uptime";
 fn files(loaded: &Loaded, readings: &Readings) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let entries = loaded.manifest.entries.iter().filter(|entry| {
         // A directory of the kernel's cannot be replaced name by name.
-        // Below `sys` and `sysvipc` the kernel shows a container its own.
         let is_single = entry.kind != Kind::Directory && !entry.is_pattern();
         is_single
             && entry.covers(&readings.environment.settings)
-            && !entry.path.starts_with("/proc/sys")
             && entry.path != LIVE
             && !readings.lacks(entry)
     });

@@ -126,12 +126,16 @@ impl Entry {
     /// Whether the entry is meant to be put over the file that the kernel has
     /// at its path in a container. Below `/proc`, what is passed or denied is
     /// not, unless a setting names it: the kernel's own file shows the same, or
-    /// is right where ours could not be. A directory of `/sys` is put there as
-    /// a whole, with all that is in it.
+    /// is right where ours could not be. Nor is what lies in `/proc/sys` and
+    /// `/proc/sysvipc`: the directory would be put there as a whole, and hide
+    /// what is written to. A directory of `/sys` is put there as a whole, with
+    /// all that is in it.
     pub fn covers(&self, settings: &[Setting]) -> bool {
         let is_named = || settings.iter().any(|setting| setting.knob == self.path);
+        let is_in = |directory: &&str| self.path.starts_with(*directory);
         !self.path.starts_with("/proc/")
-            || self.kind != Kind::Directory
+            || !["/proc/sys/", "/proc/sysvipc/"].iter().any(is_in)
+                && self.kind != Kind::Directory
                 && !self.is_pattern()
                 && (!matches!(self.class, Class::Passed | Class::Denied) || is_named())
     }

@@ -159,6 +159,12 @@ impl Loaded {
     /// named.
     pub(crate) fn leave_out_missing(&mut self, host: &Host, named: &[String]) {
         let is_named = |entry: &Entry| named.contains(&entry.path);
+        // To look at each of them takes as long as to render one.
+        let is_file =
+            |path: &String| self.manifest.entry(path).is_some_and(|e| e.kind != Kind::Directory);
+        if !named.is_empty() && named.iter().all(is_file) {
+            return;
+        }
         self.manifest.entries.retain(|entry| is_named(entry) || !host.lacks(entry));
     }
 

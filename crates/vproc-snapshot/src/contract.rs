@@ -2,6 +2,7 @@
 
 use crate::Source;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// What holds as long as the host runs, and what its operator has set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,13 +171,10 @@ pub struct Manifest {
 impl Manifest {
     /// The sources that a set of entries needs, each once.
     pub fn sources<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<Source> {
-        let mut sources = Vec::new();
-        for need in entries.into_iter().flat_map(|entry| &entry.needs) {
-            if !sources.contains(&need.source) {
-                sources.push(need.source.clone());
-            }
-        }
-        sources
+        let mut known = HashSet::new();
+        let needs = entries.into_iter().flat_map(|entry| &entry.needs);
+        let new = needs.filter(|need| known.insert(&need.source));
+        new.map(|need| need.source.clone()).collect()
     }
 }
 

@@ -284,7 +284,7 @@ fn files_of_namespaces_are_those_of_the_container() {
     let setup = "hostname boxed; echo 77 > /proc/sys/kernel/msgmni
         echo 1234 > /proc/sys/user/max_user_namespaces; echo 1 > /proc/sys/net/ipv4/ip_forward
         ipcmk -M 4096 > /dev/null; mount -t tmpfs none /proc/sys; exec sleep 1000";
-    let namespaces = ["unshare", "-Urmuinpf", "--mount-proc", "sh", "-c", setup];
+    let namespaces = ["unshare", "-Urmuinpf", "--kill-child", "--mount-proc", "sh", "-c", setup];
     let container = Running::start(&[], &namespaces);
     let subject = host.subject(container.descendant("sleep"), Identity::Init).unwrap();
     let found = |source: &str| read(&host, &subject, source)[0].content.clone();

@@ -154,7 +154,7 @@ pub fn hold(
 
 /// A mount whose server has died stands in the way of a new one.
 fn detach_dead(point: &Path) {
-    if matches!(rustix::fs::statfs(point), Err(Errno::NOTCONN)) {
+    if matches!(rustix::fs::statfs(point), Err(Errno::NOTCONN | Errno::CONNREFUSED)) {
         tracing::warn!(
             mount = %point.display(),
             "a dead mount was there; containers that have it need `vprocctl attach`"

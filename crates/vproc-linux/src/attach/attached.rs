@@ -23,7 +23,7 @@ pub struct Mounted {
 pub enum Life {
     /// Its server answers.
     Alive,
-    /// Its server is gone: every access fails with `ENOTCONN`.
+    /// Its server is gone: every access fails with `ENOTCONN` (`ECONNREFUSED` on Linux 7.3).
     Dead,
     /// There was no answer in time.
     Silent,
@@ -87,7 +87,7 @@ fn look(inside: &Inside, target: &str, ours: &Marks) -> Life {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
     match statx(&place.fd, "", flags, StatxFlags::BASIC_STATS) {
         Ok(_) => Life::Alive,
-        Err(Errno::NOTCONN | Errno::CONNABORTED) => Life::Dead,
+        Err(Errno::NOTCONN | Errno::CONNABORTED | Errno::CONNREFUSED) => Life::Dead,
         Err(errno) => Life::Unknown(Skip::Refused(errno)),
     }
 }

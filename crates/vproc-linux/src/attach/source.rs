@@ -108,7 +108,7 @@ impl Origin {
 
 fn unusable(path: &Path, errno: Errno) -> Error {
     match errno {
-        Errno::NOTCONN => Error::DeadMount(path.to_owned()),
+        Errno::NOTCONN | Errno::CONNREFUSED => Error::DeadMount(path.to_owned()),
         _ => Error::Mount { path: path.to_owned(), errno },
     }
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "../crates/vproc-core/tests/support/readers.rs"]
+#[path = "../crates/vproc-check/src/readers.rs"]
 mod readers;
 
 #[allow(dead_code, unreachable_pub)]

@@ -1,14 +1,10 @@
 //! Files read as the kernel's do: the crate `procfs-core`, which many programs
 //! use, can read them.
 
+use crate::readers::reader;
 use crate::report::{Check, Finding, Report, Severity};
 use crate::smooth::Shown;
 use crate::trial::Trial;
-use procfs_core::prelude::*;
-use procfs_core::{
-    CpuInfo, CpuPressure, DiskStats, ExplicitSystemInfo, IoPressure, KernelStats, LoadAverage,
-    Meminfo, MemoryPressure, PartitionEntry, Uptime, VmStat,
-};
 
 pub(crate) fn check(trial: &Trial<'_>, shown: &Shown, report: &mut Report) {
     for (path, text) in shown {
@@ -39,36 +35,4 @@ pub(crate) fn host_text<'t>(trial: &'t Trial<'_>, path: &str) -> Option<&'t str>
         Content::Text(text) => Some(text),
         _ => None,
     }
-}
-
-fn reads<T: FromRead>(text: &str) -> bool {
-    // It panics where lines are odd.
-    std::panic::catch_unwind(|| T::from_read(text.as_bytes()).is_ok()).unwrap_or(false)
-}
-
-fn reads_stat(text: &str) -> bool {
-    let system = ExplicitSystemInfo {
-        boot_time_secs: 0,
-        ticks_per_second: 100,
-        page_size: 4096,
-        is_little_endian: true,
-    };
-    KernelStats::from_read(text.as_bytes(), &system).is_ok()
-}
-
-fn reader(path: &str) -> Option<fn(&str) -> bool> {
-    Some(match path {
-        "/proc/meminfo" => reads::<Meminfo>,
-        "/proc/cpuinfo" => reads::<CpuInfo>,
-        "/proc/stat" => reads_stat,
-        "/proc/uptime" => reads::<Uptime>,
-        "/proc/loadavg" => reads::<LoadAverage>,
-        "/proc/diskstats" => reads::<DiskStats>,
-        "/proc/vmstat" => reads::<VmStat>,
-        "/proc/partitions" => reads::<Vec<PartitionEntry>>,
-        "/proc/pressure/cpu" => reads::<CpuPressure>,
-        "/proc/pressure/memory" => reads::<MemoryPressure>,
-        "/proc/pressure/io" => reads::<IoPressure>,
-        _ => return None,
-    })
 }

@@ -23,6 +23,7 @@ mod cost;
 mod layout;
 mod leaks;
 mod numbers;
+mod readers;
 mod report;
 mod rough;
 mod smooth;

@@ -12,6 +12,7 @@ pub mod invariants;
 pub mod machine;
 pub mod oracle;
 pub mod parse;
+#[path = "../../../vproc-check/src/readers.rs"]
 pub mod readers;
 pub mod scheduling;
 pub mod settings;

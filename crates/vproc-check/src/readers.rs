@@ -22,7 +22,7 @@ fn reads_stat(text: &str) -> bool {
 }
 
 /// How the crate reads a path, if it does.
-pub fn reader(path: &str) -> Option<fn(&str) -> bool> {
+pub(crate) fn reader(path: &str) -> Option<fn(&str) -> bool> {
     Some(match path {
         "/proc/meminfo" => reads::<Meminfo>,
         "/proc/cpuinfo" => reads::<CpuInfo>,

@@ -24,7 +24,8 @@ fn render(name: &str, policy: &Policy, capture: &Capture) -> Vec<(String, Result
     let mut texts = Vec::new();
     let is_hidden = |entry: &&Entry| matches!(entry.class, Class::Masked | Class::Denied);
     let shown = manifest.entries.iter().filter(|entry| !is_hidden(entry) && !readings.lacks(entry));
-    for entry in shown {
+    // Of no fixture, single processes were recorded.
+    for entry in shown.filter(|entry| !entry.is_of_processes()) {
         let snapshot = match readings.snapshot(entry, None) {
             Ok(snapshot) => snapshot,
             Err(missing) if name == COMPLETE => panic!("{missing}"),

@@ -1,6 +1,8 @@
 //! `vprocctl capture`: records what a policy asks for.
 
+use crate::facts::Facts;
 use crate::failure::{EXIT_CODES, Exit, Failure};
+use crate::files::{File, files};
 use crate::{output, policy, subject};
 use std::path::PathBuf;
 use vproc_linux::Host;
@@ -9,6 +11,7 @@ use vproc_snapshot::{Capture, Origin};
 const EXAMPLES: &str = "\
 Examples:
   vprocctl capture --pid 4242 -o box.json
+  vprocctl capture --pid 4242 -o ps.json '/proc/*/stat' '/proc/*/status' /proc/stat
   vprocctl capture --pid 4242 --redact -o report.json /proc/meminfo
   vprocctl render --from box.json /proc/meminfo";
 
@@ -38,7 +41,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     note: String,
 
-    /// Files or directories to record; all that the policy serves if left out
+    /// Files or directories to record; all that the policy serves if left out,
+    /// but for those of single processes
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
 }
@@ -56,10 +60,20 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         host.read(&subject, environment, &loaded.sources(&entries)).map_err(|error| {
             Failure::from(error).during(format_args!("cannot capture process {pid}"))
         })?;
+    let (kernel, layout) = (host.kernel_release(), host.layout());
+    let facts = Facts::live(readings, host, subject);
+    if entries.iter().any(|entry| entry.is_of_processes()) {
+        // Of a process that ends meanwhile, files are missing.
+        for File { path, entry } in files(&loaded, &arguments.paths, &facts)?.into_iter().flatten()
+        {
+            facts.complete(entry, &path)?;
+        }
+    }
+    let readings = facts.into_readings();
     let origin = Origin {
         made_by: concat!("vprocctl ", env!("CARGO_PKG_VERSION")).to_owned(),
-        kernel: host.kernel_release(),
-        cgroup: host.layout(),
+        kernel,
+        cgroup: layout,
         identity: arguments.subject.identity().to_string(),
         policy: loaded.identity(),
         redacted: false,

@@ -88,18 +88,21 @@ struct Explained<'a> {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments { subject, from, policy, path, .. } = arguments;
     let paths = std::slice::from_ref(path);
-    let (loaded, readings) = readings::obtain("explain", subject, from.as_deref(), policy, paths)?;
+    let (loaded, facts, paths) =
+        readings::obtain("explain", subject, from.as_deref(), policy, paths)?;
     let files: Vec<File<'_>> =
-        files(&loaded, paths, &readings)?.into_iter().collect::<Result<_, _>>()?;
+        files(&loaded, &paths, &facts)?.into_iter().collect::<Result<_, _>>()?;
     let mut documents = Vec::new();
     let palette = if arguments.json { Palette::PLAIN } else { Palette::of_stdout() };
     let (mut text, mut unmatched) = (String::new(), Unmatched::new(&arguments.fields));
     let is_alone = files.len() == 1;
     for File { path, entry } in files {
+        facts.complete(entry, &path)?;
+        let readings = facts.readings();
         let explanation = explanation(&loaded, &path, entry, &readings)?;
         let selection = Selection::of(explanation.as_ref(), &arguments.fields);
         unmatched.met(&selection, explanation.as_ref());
-        let inputs = Inputs { entry, readings: &readings };
+        let inputs = Inputs { entry, path: &path, readings: &readings };
         let page = Page { path: &path, entry, inputs, palette, selection: &selection };
         if arguments.json {
             let explained = Explained {
@@ -140,7 +143,7 @@ pub(crate) fn explanation(
         render::text(loaded, path, entry, readings)?;
         return Ok(None);
     }
-    let snapshot = render::snapshot(entry, readings)?;
+    let snapshot = render::snapshot(entry, path, readings)?;
     match loaded.policy.explain(path, &snapshot) {
         Ok(explanation) => Ok(Some(explanation)),
         // A render says it better.

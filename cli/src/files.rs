@@ -1,12 +1,15 @@
 //! Which files a process sees: the entries of a policy with all numbers in
 //! place.
 
+use crate::facts::Facts;
 use crate::failure::Failure;
 use crate::policy::Loaded;
-use crate::render;
 use std::collections::HashMap;
 use vproc_snapshot::pattern::{is_pattern, listed, stands_for};
-use vproc_snapshot::{Class, Entry, Kind, Readings};
+use vproc_snapshot::{Class, Entry, Kind};
+
+/// What a shell's pattern for the directories of processes looks like.
+pub(crate) const ANY_NUMBER: &str = "[0-9]*";
 
 /// One file of a container.
 pub(crate) struct File<'l> {
@@ -20,9 +23,9 @@ pub(crate) struct File<'l> {
 pub(crate) fn files<'l>(
     loaded: &'l Loaded,
     paths: &[String],
-    readings: &Readings,
+    facts: &Facts,
 ) -> Result<Vec<Result<File<'l>, Failure>>, Failure> {
-    let mut listings = Listings { loaded, readings, known: HashMap::new(), failures: Vec::new() };
+    let mut listings = Listings { loaded, facts, known: HashMap::new(), failures: Vec::new() };
     let mut files = Vec::new();
     for path in paths {
         let before = files.len();
@@ -31,8 +34,9 @@ pub(crate) fn files<'l>(
             // What this host does not have, what was not recorded, what is no
             // text and what is denied is not missed, unless it was named.
             let is_there = || {
+                let readings = facts.readings();
                 let is_shown = !readings.lacks(entry) && !readings.is_binary(entry);
-                is_shown && readings.has(entry) && entry.class != Class::Denied
+                is_shown && facts.have(entry) && entry.class != Class::Denied
             };
             let is_there = entry.path == trimmed || is_there();
             if entry.kind != Kind::Directory && is_there {
@@ -56,7 +60,7 @@ pub(crate) fn files<'l>(
 /// Directories that were rendered.
 struct Listings<'l> {
     loaded: &'l Loaded,
-    readings: &'l Readings,
+    facts: &'l Facts,
     known: HashMap<String, Vec<String>>,
     failures: Vec<Failure>,
 }
@@ -70,7 +74,7 @@ impl Listings<'_> {
         for (slash, _) in declared.match_indices('/') {
             let (above, rest) = declared.split_at(slash);
             let own = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
-            let wanted = wanted.next().filter(|name| *name != own);
+            let wanted = wanted.next().filter(|name| *name != own && *name != ANY_NUMBER);
             if !is_pattern(own) {
                 paths.iter_mut().for_each(|path| *path = format!("{path}/{own}"));
                 continue;
@@ -90,14 +94,14 @@ impl Listings<'_> {
 
     /// What the text of a directory lists.
     fn names(&mut self, declared: &str, path: &str) -> &[String] {
-        let Listings { loaded, readings, known, failures } = self;
+        let Listings { loaded, facts, known, failures } = self;
         known.entry(path.to_owned()).or_insert_with(|| {
             let or_root =
                 |path: &str| if path.is_empty() { "/".to_owned() } else { path.to_owned() };
             let Some(entry) = loaded.manifest.listing(&or_root(declared)) else {
                 return Vec::new();
             };
-            match render::text(loaded, &or_root(path), entry, readings) {
+            match facts.text(loaded, &or_root(path), entry) {
                 Ok(text) => listed(&text).map(str::to_owned).collect(),
                 Err(failure) => {
                     failures.push(failure);

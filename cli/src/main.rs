@@ -9,6 +9,7 @@ mod control;
 mod diff;
 mod doctor;
 mod explain;
+mod facts;
 mod failure;
 mod files;
 mod log;

@@ -1,6 +1,7 @@
 //! Which policy renders, and with which settings.
 
 use crate::failure::{Exit, Failure};
+use crate::files::ANY_NUMBER;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use vproc_linux::{Host, check_sources};
@@ -93,6 +94,11 @@ enum Cause {
     Policy(vproc_runtime::Error),
 }
 
+/// Whether a path leads to processes rather than to a directory above them.
+fn names_processes(path: &str) -> bool {
+    path.strip_prefix("/proc/").is_some_and(|below| !below.is_empty())
+}
+
 /// Compiled policies of this user. Doing without it costs time only.
 pub(crate) fn cache() -> Option<Cache> {
     let directory = Cache::user_directory()?;
@@ -107,10 +113,11 @@ pub(crate) fn cache() -> Option<Cache> {
 
 impl Loaded {
     /// The entries that paths and directories name; all that is served where
-    /// none is named.
+    /// none is named, but for those of single processes.
     pub(crate) fn entries(&self, paths: &[String]) -> Result<Vec<&Entry>, Failure> {
         if paths.is_empty() {
-            return Ok(self.manifest.entries.iter().collect());
+            let entries = self.manifest.entries.iter();
+            return Ok(entries.filter(|entry| !entry.is_of_processes()).collect());
         }
         let mut entries = Vec::new();
         for path in paths {
@@ -126,7 +133,10 @@ impl Loaded {
             entries.iter().any(|entry| entry.is_pattern() && entry.path.starts_with(&listing.path))
                 && listing.kind == Kind::Directory
         });
-        Manifest::sources(entries.iter().copied().chain(listings))
+        let mut sources = Manifest::sources(entries.iter().copied().chain(listings));
+        // What depends on a number in the path is read when that is known.
+        sources.retain(|source| !source.is_relative());
+        sources
     }
 
     /// The entry at a path, or those below a directory, in the manifest's
@@ -141,10 +151,16 @@ impl Loaded {
         let below = |entry: &&Entry| {
             let mut components = entry.path.split('/');
             trimmed.split('/').all(|name| {
-                components.next().is_some_and(|own| own == name || stands_for(own, name))
+                components.next().is_some_and(|own| {
+                    own == name || stands_for(own, name) || own == "*" && name == ANY_NUMBER
+                })
             })
         };
-        let entries: Vec<&Entry> = self.manifest.entries.iter().filter(below).collect();
+        // A container may have thousands of processes: whoever wants to see
+        // them names one, or `/proc/*`.
+        let is_wanted = |entry: &&Entry| !entry.is_of_processes() || names_processes(trimmed);
+        let entries: Vec<&Entry> =
+            self.manifest.entries.iter().filter(below).filter(is_wanted).collect();
         if path.starts_with('/') && !entries.is_empty() {
             return Ok(entries);
         }

@@ -1,5 +1,6 @@
 //! What a command renders from: this machine, or a capture.
 
+use crate::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::policy::Loaded;
 use crate::{policy, subject};
@@ -8,6 +9,10 @@ use std::path::Path;
 use vproc_linux::Host;
 use vproc_snapshot::{Capture, Readings};
 
+/// A policy, what it renders from, and the paths that are wanted, with no links
+/// in them.
+pub(crate) type Found = (Loaded, Facts, Vec<String>);
+
 /// The policy, and what it is to render the files at some paths from.
 pub(crate) fn obtain(
     command: &str,
@@ -15,11 +20,12 @@ pub(crate) fn obtain(
     from: Option<&Path>,
     policy: &policy::Choice,
     paths: &[String],
-) -> Result<(Loaded, Readings), Failure> {
-    match from {
-        Some(capture) => replay(capture, policy),
-        None => live(command, subject, policy, paths),
-    }
+) -> Result<Found, Failure> {
+    let Some(capture) = from else { return live(command, subject, policy, paths) };
+    let (loaded, readings) = replay(capture, policy)?;
+    let facts = Facts::recorded(readings);
+    let paths = facts.follow(&loaded, paths)?;
+    Ok((loaded, facts, paths))
 }
 
 fn live(
@@ -27,7 +33,7 @@ fn live(
     subject: &subject::Choice,
     policy: &policy::Choice,
     paths: &[String],
-) -> Result<(Loaded, Readings), Failure> {
+) -> Result<Found, Failure> {
     let Some(pid) = subject.pid else {
         let message = format!("{command} needs --pid PID, --pid self, or --from FILE.json");
         return Err(Failure::new(Exit::Usage, message));
@@ -36,12 +42,18 @@ fn live(
     let environment = host.environment(policy.settings.clone());
     let mut loaded = policy.load(&environment)?;
     loaded.leave_out_missing(&host, paths);
-    let sources = loaded.sources(&loaded.entries(paths)?);
+    let cannot =
+        |failure: Failure| failure.during(format_args!("cannot {command} for process {pid}"));
+    // Below a link, they are known when it was followed.
+    let entries = loaded.entries(paths).ok();
+    let sources = entries.map(|entries| loaded.sources(&entries)).unwrap_or_default();
     let subject = subject.resolve(&host)?;
-    let readings = host.read(&subject, environment, &sources).map_err(|error| {
-        Failure::from(error).during(format_args!("cannot {command} for process {pid}"))
-    })?;
-    Ok((loaded, readings))
+    let readings =
+        host.read(&subject, environment, &sources).map_err(|error| cannot(error.into()))?;
+    let facts = Facts::live(readings, host, subject);
+    let paths = facts.follow(&loaded, paths).map_err(cannot)?;
+    loaded.entries(&paths)?;
+    Ok((loaded, facts, paths))
 }
 
 /// The policy under the settings of a capture, and what was captured.

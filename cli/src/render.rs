@@ -1,5 +1,6 @@
 //! `vprocctl render`: prints what a process should see.
 
+use crate::facts::Facts;
 use crate::failure::{EXIT_CODES, Exit, Failure, words};
 use crate::files::{File, files};
 use crate::policy::Loaded;
@@ -15,6 +16,7 @@ Examples:
   vprocctl render --pid 4242 /proc/meminfo         one file, byte for byte
   vprocctl render --pid 4242 /proc/pressure        a directory, with headers
   vprocctl render --pid self --set cpus=cpuset /proc/cpuinfo
+  vprocctl render --pid 4242 /proc/1/stat          a process, by its number inside
   vprocctl render --from box.json /proc/stat       from a capture, anywhere";
 
 /// Print the files that a process should see
@@ -50,10 +52,11 @@ struct Printed {
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { subject, from, policy, paths, .. } = &arguments;
-    let (loaded, readings) = readings::obtain("render", subject, from.as_deref(), policy, paths)?;
-    let files = files(&loaded, &arguments.paths, &readings)?;
+    let (loaded, facts, paths) =
+        readings::obtain("render", subject, from.as_deref(), policy, paths)?;
+    let files = files(&loaded, &paths, &facts)?;
     if arguments.json {
-        print_json(&loaded, files, &readings)?;
+        print_json(&loaded, files, &facts)?;
         return Ok(ExitCode::SUCCESS);
     }
     let headers = files.len() > 1 || arguments.paths.len() > 1;
@@ -61,7 +64,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut printed = false;
     for file in files {
         let body = file.and_then(|file| {
-            let body = text(&loaded, &file.path, file.entry, &readings)?;
+            let body = facts.text(&loaded, &file.path, file.entry)?;
             Ok((file.path, body))
         });
         match body {
@@ -89,12 +92,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 fn print_json(
     loaded: &Loaded,
     files: Vec<Result<File<'_>, Failure>>,
-    readings: &Readings,
+    facts: &Facts,
 ) -> Result<(), Failure> {
     let mut printed = Vec::with_capacity(files.len());
     for file in files {
         let File { path, entry } = file?;
-        let text = text(loaded, &path, entry, readings)?;
+        let text = facts.text(loaded, &path, entry)?;
         printed.push(Printed { path, text: String::from_utf8_lossy(&text).into_owned() });
     }
     output::write_json(&printed)
@@ -110,7 +113,7 @@ pub(crate) fn text(
     if entry.class == Class::Denied {
         return Err(loaded.denied(path, entry));
     }
-    let snapshot = snapshot(entry, readings)?;
+    let snapshot = snapshot(entry, path, readings)?;
     match loaded.policy.render(path, &snapshot) {
         Ok(rendered) => Ok(rendered.body),
         Err(Error::Refused(Refusal::MissingInput(key))) => {
@@ -123,9 +126,10 @@ pub(crate) fn text(
 /// What one render sees.
 pub(crate) fn snapshot<'a>(
     entry: &'a Entry,
+    path: &str,
     readings: &'a Readings,
 ) -> Result<Snapshot<'a>, Failure> {
-    readings.snapshot(entry, None).map_err(|missing| {
+    readings.snapshot_at(entry, path, None).map_err(|missing| {
         let remedy = "capture it again with this path, policy and settings";
         Failure::new(Exit::InputOutput, format!("{missing}; {remedy}"))
     })
@@ -138,7 +142,8 @@ const ESTALE: i32 = 116;
 /// is, and why it could not be read.
 fn missing(path: &str, entry: &Entry, key: &str, readings: &Readings) -> Failure {
     let source = entry.needs.iter().find(|need| need.key == key).map(|need| &need.source);
-    let found = readings.records.iter().filter(|record| Some(&record.source) == source);
+    let source = source.map(|source| source.at(&entry.path, path));
+    let found = readings.records.iter().filter(|record| Some(&record.source) == source.as_ref());
     let errno = found.flat_map(|record| &record.found).find_map(|reading| match reading.content {
         Content::Absent(errno) => i32::try_from(errno).ok(),
         _ => None,
@@ -147,7 +152,7 @@ fn missing(path: &str, entry: &Entry, key: &str, readings: &Readings) -> Failure
         Some(errno) => words(&std::io::Error::from_raw_os_error(errno)),
         None => "it is not there".to_owned(),
     };
-    let remedy = match source {
+    let remedy = match &source {
         Some(Source::Cgroup { .. }) if errno == Some(ESTALE) => {
             "the process moves between groups; try again".to_owned()
         }
@@ -159,7 +164,7 @@ fn missing(path: &str, entry: &Entry, key: &str, readings: &Readings) -> Failure
         }
         _ => "`vprocctl doctor` tells what this machine lacks".to_owned(),
     };
-    let source = source.map_or_else(|| key.to_owned(), Source::to_string);
+    let source = source.map_or_else(|| key.to_owned(), |source| source.to_string());
     let message = format!("cannot render {path}: it needs {source}: {reason}; {remedy}");
     Failure::new(Exit::Host, message)
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use vproc_linux::sandbox::{Cpus, Error, Limits, Sandbox, Size, Spec};
 use vproc_linux::{Host, Identity};
-use vproc_snapshot::{Class, Kind, Manifest, Readings};
+use vproc_snapshot::{Class, Kind, Readings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Err(reason) => {
             eprintln!("vprocctl: warning: {reason}; the files show the start of the command");
             let subject = host.subject(sandbox.init_pid(), Identity::Init)?;
-            let sources = Manifest::sources(&loaded.manifest.entries);
+            let sources = loaded.sources(&loaded.entries(&[])?);
             files(&loaded, &host.read(&subject, environment, &sources)?)?
         }
     };

@@ -3,6 +3,7 @@
 use super::{Arguments, lines, table};
 use crate::colour::{Look, Palette};
 use crate::explain::{Formulas, Inputs, explanation};
+use crate::facts::Facts;
 use crate::failure::Failure;
 use crate::files::{File, files};
 use crate::policy::Loaded;
@@ -41,10 +42,17 @@ struct ChangedInput {
     new: Option<String>,
 }
 
-/// One of the two captures.
-struct Side {
+/// A capture, and the policy that renders it.
+struct Loading {
     loaded: Loaded,
-    readings: Readings,
+    facts: Facts,
+}
+
+/// One of the two captures.
+struct Side<'c> {
+    loaded: &'c Loaded,
+    facts: &'c Facts,
+    readings: &'c Readings,
 }
 
 /// Prints it, and says whether anything changed.
@@ -54,11 +62,13 @@ pub(super) fn compare(
     paths: &[String],
     palette: Palette,
 ) -> Result<bool, Failure> {
-    let side = |file: &String| {
+    let load = |file: &String| {
         let (loaded, readings) = readings::replay(Path::new(file), &arguments.policy)?;
-        Ok::<_, Failure>(Side { loaded, readings })
+        Ok::<_, Failure>(Loading { loaded, facts: Facts::recorded(readings) })
     };
-    let (old, new) = (side(old)?, side(new)?);
+    let (old, new) = (load(old)?, load(new)?);
+    let (then, now) = (old.facts.readings(), new.facts.readings());
+    let (old, new) = (old.side(&then), new.side(&now));
     let root = ["/".to_owned()];
     let wanted = if paths.is_empty() { &root[..] } else { paths };
     let mut served = old.paths(wanted)?;
@@ -82,29 +92,37 @@ pub(super) fn compare(
     Ok(!changes.is_empty())
 }
 
-impl Side {
+impl Loading {
+    fn side<'c>(&'c self, readings: &'c Readings) -> Side<'c> {
+        Side { loaded: &self.loaded, facts: &self.facts, readings }
+    }
+}
+
+impl<'c> Side<'c> {
     fn paths(&self, wanted: &[String]) -> Result<Vec<String>, Failure> {
-        let files = files(&self.loaded, wanted, &self.readings)?.into_iter().flatten();
+        let wanted = self.facts.follow(self.loaded, wanted)?;
+        let files = files(self.loaded, &wanted, self.facts)?.into_iter().flatten();
         Ok(files.map(|File { path, .. }| path).collect())
     }
 
     /// The file's text and, if there is one, its explanation; `None` where
     /// the capture has no such file.
-    fn text(&self, path: &str) -> Option<(String, Option<Explanation>, Inputs<'_>)> {
+    fn text(&self, path: &'c str) -> Option<(String, Option<Explanation>, Inputs<'c>)> {
         let paths = [path.to_owned()];
-        let file = files(&self.loaded, &paths, &self.readings).ok()?.into_iter().next()?.ok()?;
-        let inputs = Inputs { entry: file.entry, readings: &self.readings };
-        match explanation(&self.loaded, path, file.entry, &self.readings).ok()? {
+        let Side { loaded, facts, readings } = *self;
+        let File { entry, .. } = files(loaded, &paths, facts).ok()?.into_iter().next()?.ok()?;
+        let inputs = Inputs { entry, path, readings };
+        match explanation(loaded, path, entry, readings).ok()? {
             Some(explanation) => Some((explanation.text.clone(), Some(explanation), inputs)),
             None => {
-                let text = render::text(&self.loaded, path, file.entry, &self.readings).ok()?;
+                let text = render::text(loaded, path, entry, readings).ok()?;
                 Some((String::from_utf8_lossy(&text).into_owned(), None, inputs))
             }
         }
     }
 }
 
-fn changed(path: &str, old: &Side, new: &Side) -> Result<Changed, Failure> {
+fn changed<'c>(path: &'c str, old: &Side<'c>, new: &Side<'c>) -> Result<Changed, Failure> {
     let (old, new) = (old.text(path), new.text(path));
     let text = |side: &Option<(String, _, _)>| side.as_ref().map(|(text, _, _)| text.clone());
     let (mut fields, mut lines) = (Vec::new(), Vec::new());

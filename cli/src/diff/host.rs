@@ -5,10 +5,10 @@ use super::{Arguments, table};
 use crate::colour::{Look, Palette};
 use crate::failure::{Exit, Failure};
 use crate::files::{File, files};
-use crate::{output, readings, render};
+use crate::{output, readings};
 use serde::Serialize;
 use std::fmt::Write;
-use vproc_snapshot::{Content, Readings, Source};
+use vproc_snapshot::{Content, Entry, Readings, Source};
 
 /// A file of both.
 #[derive(Serialize)]
@@ -34,12 +34,13 @@ pub(super) fn compare(
     let Arguments { subject, from, policy, all, .. } = arguments;
     let root = ["/".to_owned()];
     let wanted = if paths.is_empty() { &root[..] } else { paths };
-    let (loaded, readings) = readings::obtain("diff", subject, from.as_deref(), policy, paths)?;
+    let (loaded, facts, wanted) =
+        readings::obtain("diff", subject, from.as_deref(), policy, wanted)?;
     let mut compared = Vec::new();
-    for file in files(&loaded, wanted, &readings)? {
+    for file in files(&loaded, &wanted, &facts)? {
         let Ok(File { path, entry }) = file else { continue };
-        let own = render::text(&loaded, &path, entry, &readings);
-        let hosts = hosts_text(&path, &readings, from.is_none());
+        let own = facts.text(&loaded, &path, entry);
+        let hosts = hosts_text(&path, entry, &facts.readings(), from.is_none());
         compared.push(match (hosts, own) {
             (Some(host), Ok(own)) => {
                 let mut lines = lines::pairs(&host, &String::from_utf8_lossy(&own));
@@ -71,8 +72,12 @@ pub(super) fn compare(
     Ok(differs)
 }
 
-/// The host's own text: as it was read for the render, else as it is now.
-fn hosts_text(path: &str, readings: &Readings, is_live: bool) -> Option<String> {
+/// The host's own text: as it was read for the render, else as it is now. A
+/// process has another number there.
+fn hosts_text(path: &str, entry: &Entry, readings: &Readings, is_live: bool) -> Option<String> {
+    if entry.is_of_processes() {
+        return None;
+    }
     let source = Source::Host(path.to_owned());
     let record = readings.records.iter().find(|record| record.source == source);
     match record.and_then(|record| record.found.first()).map(|reading| &reading.content) {

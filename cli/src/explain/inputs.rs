@@ -8,6 +8,8 @@ use vproc_snapshot::{Content, Entry, Explanation, Process, Reading, Readings, Sc
 #[derive(Clone, Copy)]
 pub(crate) struct Inputs<'a> {
     pub(crate) entry: &'a Entry,
+    /// One of the paths that the entry stands for.
+    pub(crate) path: &'a str,
     pub(crate) readings: &'a Readings,
 }
 
@@ -25,9 +27,10 @@ impl<'a> Inputs<'a> {
     }
 
     fn found(&self, key: &str) -> &'a [Reading] {
-        let source = self.source(key);
+        let Some(source) = self.source(key) else { return &[] };
+        let source = source.at(&self.entry.path, self.path);
         let mut records = self.readings.records.iter();
-        records.find(|record| Some(&record.source) == source).map_or(&[], |record| &record.found)
+        records.find(|record| record.source == source).map_or(&[], |record| &record.found)
     }
 
     /// Keys of the inputs that were looked at; of all where nobody says.
@@ -58,7 +61,10 @@ impl<'a> Inputs<'a> {
             Some(Source::Cgroup { name, .. }) => name.clone(),
             Some(Source::Process { of: Process::Init, name }) => format!("init's {name}"),
             Some(Source::Process { of: Process::Subject, name }) => format!("the process's {name}"),
+            Some(Source::Process { of: Process::Reader, name }) => format!("the reader's {name}"),
+            Some(Source::Process { name, .. }) => format!("its {name}"),
             Some(Source::Tasks) => "tasks".to_owned(),
+            Some(Source::Processes) => "processes".to_owned(),
             None => key.to_owned(),
         }
     }

@@ -48,6 +48,10 @@ pub enum Process {
     Init,
     /// The process whose cgroup counts.
     Subject,
+    /// The process that asks, or init.
+    Reader,
+    /// The process or thread that the path names.
+    Path,
 }
 
 /// Where an input comes from.
@@ -80,6 +84,8 @@ pub enum Source {
     Namespaced(&'static str),
     /// Counts over the container's tasks.
     Tasks,
+    /// The container's processes and their numbers.
+    Processes,
 }
 
 impl Source {
@@ -147,6 +153,11 @@ impl Need {
         Need::new(key, Source::Tasks)
     }
 
+    /// The container's processes and their numbers.
+    pub const fn processes(key: &'static str) -> Self {
+        Need::new(key, Source::Processes)
+    }
+
     /// The same need under another key, where v1 and v2 files share a name.
     pub const fn keyed(mut self, key: &'static str) -> Self {
         self.key = key;
@@ -168,6 +179,8 @@ pub enum Kind {
     /// A directory, whose text lists the numbered names in it. One that is
     /// masked is empty.
     Directory,
+    /// A symbolic link, whose text is its target.
+    Symlink,
 }
 
 /// Where the numbers of an entry come from.
@@ -229,14 +242,30 @@ impl Entry {
         self.path.contains('*')
     }
 
-    /// The number in a path that the entry's stands for.
-    pub fn number(&self, path: &str) -> Option<u32> {
-        let (before, after) = self.path.split_once('*')?;
-        let digits = path.strip_prefix(before)?.strip_suffix(after)?;
-        let is_plain = digits == "0" || !digits.starts_with('0');
-        u32::try_from(number(digits)?).ok().filter(|_| is_plain)
+    /// The numbers in a path that the entry's stands for.
+    pub fn numbers(&self, path: &str) -> Option<Numbers> {
+        let (literal, _) = self.path.split_once('*')?;
+        if !path.starts_with(literal) {
+            return None;
+        }
+        let (mut pattern, mut rest) = (self.path, path);
+        let mut numbers = Numbers::default();
+        let mut places = numbers.iter_mut();
+        while let Some((before, after)) = pattern.split_once('*') {
+            let name = rest.strip_prefix(before)?;
+            let end = name.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(name.len());
+            let (digits, behind) = name.split_at_checked(end)?;
+            let is_plain = digits == "0" || !digits.starts_with('0');
+            let number = number(digits).filter(|_| is_plain)?;
+            *places.next()? = u32::try_from(number).ok()?;
+            (pattern, rest) = (after, behind);
+        }
+        (pattern == rest).then_some(numbers)
     }
 }
+
+/// The numbers in a path, from the root down; 0 where there are fewer.
+pub type Numbers = [u32; 3];
 
 /// Counts over the container's tasks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -64,6 +64,19 @@ pub enum BootParameters {
     Pass,
 }
 
+/// How much of a process a reader may see that is not for everybody: what
+/// ptrace(2) calls the access mode.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// What everybody may.
+    #[default]
+    None,
+    /// What `PTRACE_MODE_READ_FSCREDS` allows: memory maps, open files.
+    Read,
+    /// What `PTRACE_MODE_ATTACH_FSCREDS` allows: system calls besides.
+    Attach,
+}
+
 /// What a reader gets in place of a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Treatment {
@@ -91,6 +104,8 @@ pub struct Knobs {
     pub throttled_is_steal: bool,
     pub uptime: UptimeRule,
     pub cmdline: BootParameters,
+    pub process_rank: Rank,
+    pub oom_score_of_limit: bool,
     treatments: Vec<(String, Treatment)>,
 }
 
@@ -266,6 +281,38 @@ pub static KNOBS: &[Knob] = &[
             Some(())
         },
     },
+    Knob {
+        name: "process-rank",
+        values: "none | read | attach",
+        default: "none",
+        summary: "what /proc/PID shows: what every reader in the container may see; also what \
+                  the owner of a process may; also what one who may trace it may",
+        files: &["/proc/*"],
+        set: |knobs, value| {
+            knobs.process_rank = match value {
+                "none" => Rank::None,
+                "read" => Rank::Read,
+                "attach" => Rank::Attach,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Knob {
+        name: "oom-score",
+        values: "host | limit",
+        default: "host",
+        summary: "what /proc/PID/oom_score is a part of: the host's memory, or the container's",
+        files: &["/proc/*/oom_score", "/proc/*/task/*/oom_score"],
+        set: |knobs, value| {
+            knobs.oom_score_of_limit = match value {
+                "host" => false,
+                "limit" => true,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
 ];
 
 /// The knob that every served path is: its values, default and summary.
@@ -305,7 +352,7 @@ impl Knobs {
 
     fn treat(&mut self, path: &str, value: &str) -> Result<(), Error> {
         let reject = |reason: &str| Err(rejected(path, String::from(reason)));
-        let entry = files::ENTRIES.iter().find(|entry| entry.path == path);
+        let entry = files::all().find(|entry| entry.path == path);
         let treatment = match (value, entry) {
             (_, None) if !is_unlisted(path) => {
                 return reject("the policy does not serve this path");
@@ -343,7 +390,7 @@ impl Knobs {
         self.treatments.iter().enumerate().filter_map(|(place, (path, _))| {
             let is_later =
                 self.treatments.iter().skip(place + 1).any(|(treated, _)| treated == path);
-            let is_listed = files::ENTRIES.iter().any(|entry| entry.path == path);
+            let is_listed = files::all().any(|entry| entry.path == path);
             (!is_later && !is_listed).then(|| (path.as_str(), self.treatment(path)))
         })
     }
@@ -365,7 +412,7 @@ fn is_unlisted(path: &str) -> bool {
     below.split('/').all(is_name)
         && !below.split('/').next().is_some_and(is_of_process)
         && files::find(path).is_none()
-        && !files::ENTRIES.iter().any(|entry| {
+        && !files::all().any(|entry| {
             is_below(entry.path, path) || entry.kind == Kind::File && is_below(path, entry.path)
         })
 }

@@ -45,7 +45,7 @@ use alloc::vec::Vec;
 pub struct Rendered {
     /// The whole file.
     pub text: String,
-    /// In place of the text, what a file holds that is passed and has none.
+    /// The whole file where it is not UTF-8; `text` is empty then.
     pub bytes: Option<Vec<u8>>,
     /// What an entry with a [`History`] wants to see again.
     pub state: Option<Vec<u8>>,
@@ -127,7 +127,7 @@ pub fn render(path: &str, snapshot: &Snapshot<'_>) -> Result<Rendered, Error> {
 /// What comes of a render beside the text.
 #[derive(Default)]
 struct Written {
-    /// In place of the text, what is passed and no text.
+    /// In place of the text, what is not UTF-8.
     bytes: Option<Vec<u8>>,
     state: Option<Vec<u8>>,
 }
@@ -152,11 +152,11 @@ fn write(
 ) -> Result<Written, Error> {
     let knobs = Knobs::parse(snapshot.environment.settings.iter().copied())?;
     let (entry, treatment) = chosen(path, &knobs)?;
-    let number = entry.number(path);
-    if number.is_none() && entry.is_pattern() {
+    let numbers = entry.numbers(path);
+    if numbers.is_none() && entry.is_pattern() {
         return Err(Error::UnsupportedPath);
     }
-    let mut view = View::new(snapshot, &knobs, number.unwrap_or(0));
+    let mut view = View::new(snapshot, &knobs, 0).at(numbers.unwrap_or_default());
     if let Some(recorder) = recorder {
         view = view.recording(recorder);
     }
@@ -175,5 +175,6 @@ fn write(
         Treatment::Mask => {}
         Treatment::Deny => return Err(Error::Denied),
     }
+    written.bytes = written.bytes.or_else(|| text.take_bytes());
     Ok(written)
 }

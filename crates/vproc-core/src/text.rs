@@ -57,6 +57,8 @@ pub fn pair(text: &str, key: &str) -> Option<u64> {
 #[derive(Debug, Default)]
 pub struct Text {
     text: String,
+    /// In place of the text, what is not UTF-8.
+    bytes: Option<Vec<u8>>,
     /// Where which number stands; only in an explanation.
     marks: Option<Box<Marks>>,
 }
@@ -120,12 +122,32 @@ const BLANKS: &str = "                                                ";
 impl Text {
     /// An empty file, with room for a typical one.
     pub fn new() -> Self {
-        Text { text: String::with_capacity(2048), marks: None }
+        Text { text: String::with_capacity(2048), bytes: None, marks: None }
     }
 
     /// An empty file that remembers where its numbers stand.
     pub(crate) fn marked() -> Self {
         Text { marks: Some(Box::default()), ..Text::new() }
+    }
+
+    /// Replaces all of it by bytes, which need not be UTF-8: a file of a process
+    /// holds names that somebody chose.
+    pub fn set_bytes(&mut self, bytes: Vec<u8>) {
+        if let Some(marks) = &mut self.marks {
+            **marks = Marks::default();
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => self.text = text,
+            Err(other) => {
+                self.text.clear();
+                self.bytes = Some(other.into_bytes());
+            }
+        }
+    }
+
+    /// The bytes in place of the text, where it is not UTF-8.
+    pub(crate) fn take_bytes(&mut self) -> Option<Vec<u8>> {
+        self.bytes.take()
     }
 
     /// The finished text.

@@ -1,6 +1,6 @@
 //! What a renderer sees of a snapshot.
 
-use crate::contract::{Content, Environment, Input, Snapshot, TaskCounts};
+use crate::contract::{Content, Environment, Input, Numbers, Snapshot, TaskCounts};
 use crate::trace::Trace;
 use crate::units::{Count, Nanos};
 use crate::{Error, Knobs};
@@ -12,7 +12,7 @@ use core::cell::RefCell;
 pub struct View<'a> {
     snapshot: &'a Snapshot<'a>,
     knobs: &'a Knobs,
-    number: u32,
+    numbers: Numbers,
     recorder: Option<&'a Recorder>,
 }
 
@@ -46,11 +46,23 @@ impl Found<'_> {
 
 /// errnos that say "this host or this group does not have it", in contrast to
 /// "it is there and cannot be read": ENOENT, ENXIO, ENODEV, EOPNOTSUPP.
-const NOT_THERE: [u32; 4] = [2, 6, 19, 95];
+const NOT_THERE: [u32; 4] = [ENOENT, 6, 19, 95];
+
+/// errno(3).
+const EPERM: u32 = 1;
+const ENOENT: u32 = 2;
+const ESRCH: u32 = 3;
+const EACCES: u32 = 13;
+const EINVAL: u32 = 22;
 
 impl<'a> View<'a> {
     pub(crate) fn new(snapshot: &'a Snapshot<'a>, knobs: &'a Knobs, number: u32) -> Self {
-        View { snapshot, knobs, number, recorder: None }
+        View { snapshot, knobs, numbers: [number, 0, 0], recorder: None }
+    }
+
+    /// The view of a path with these numbers.
+    pub(crate) fn at(self, numbers: Numbers) -> Self {
+        View { numbers, ..self }
     }
 
     pub(crate) fn recording(self, recorder: &'a Recorder) -> Self {
@@ -75,7 +87,12 @@ impl<'a> View<'a> {
 
     /// The number in the path, of an entry that stands for several files.
     pub fn path_number(&self) -> u32 {
-        self.number
+        self.numbers[0]
+    }
+
+    /// The numbers in the path, of an entry that stands for several files.
+    pub fn path_numbers(&self) -> Numbers {
+        self.numbers
     }
 
     /// The host and its settings.
@@ -155,6 +172,20 @@ impl<'a> View<'a> {
             Content::Bytes(bytes) => Some(bytes),
             _ => None,
         })
+    }
+
+    /// The bytes of a file of a process that must be there: command names and
+    /// paths are what somebody likes. Where the process has ended, there is no
+    /// file (its mounts are EINVAL then, `mounts_open_common`); where the host may not look at it, nobody may.
+    #[inline(never)] // called from everywhere below /proc/PID
+    pub fn process_file(&self, key: &'static str) -> Result<&'a [u8], Error> {
+        match self.inputs(key).next().map(|input| input.content) {
+            Some(Content::Text(text)) => Ok(text.as_bytes()),
+            Some(Content::Bytes(bytes)) => Ok(bytes),
+            Some(Content::Absent(ENOENT | ESRCH | EINVAL)) => Err(Error::UnsupportedPath),
+            Some(Content::Absent(EPERM | EACCES)) => Err(Error::Denied),
+            _ => Err(Error::MissingInput(key)),
+        }
     }
 
     /// Depth of the leaf in the hierarchy that an input comes from, whether

@@ -52,7 +52,8 @@ fn name(path: &Path) -> String {
 fn pages(source: &Path) -> BTreeMap<String, String> {
     let mut pages = BTreeMap::new();
     let mut index = String::from(INDEX);
-    let tables = TABLES.iter().map(|(module, table)| (module, table.iter().collect::<Vec<_>>()));
+    let rows = |tables: &[&'static [Entry]]| tables.iter().copied().flatten().collect::<Vec<_>>();
+    let tables = TABLES.iter().map(|(module, tables)| (module, rows(tables)));
     let modules = MODULES.iter().map(|(module, entries)| (module, entries.to_vec()));
     for (module, entries) in modules.chain(tables) {
         let file = format!("{module}.md");
@@ -222,12 +223,16 @@ fn source(source: &Source) -> String {
             };
             format!("{} of {groups} (cgroup {version}{controller})", code(name))
         }
-        Source::Process { of: Process::Init, name } => {
-            format!("`/proc/PID/{name}` of the container's init")
-        }
-        Source::Process { of: Process::Subject, name } => {
-            format!("`/proc/PID/{name}` of the process whose group counts")
+        Source::Process { of, name } => {
+            let whose = match of {
+                Process::Init => "the container's init",
+                Process::Subject => "the process whose group counts",
+                Process::Reader => "the process that asks",
+                Process::Path => "the process or thread that the path names",
+            };
+            format!("`/proc/PID/{name}` of {whose}")
         }
         Source::Tasks => "counts of the container's tasks".into(),
+        Source::Processes => "the container's processes and their numbers".into(),
     }
 }

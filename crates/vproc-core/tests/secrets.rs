@@ -124,7 +124,8 @@ const PASSED: &[&str] = &[
 fn only_what_is_known_is_passed() {
     // A table is such a list itself.
     let in_table = |entry: &Entry| {
-        TABLES.iter().any(|(_, table)| table.iter().any(|row| row.path == entry.path))
+        let mut rows = TABLES.iter().flat_map(|(_, tables)| tables.iter().copied().flatten());
+        rows.any(|row| row.path == entry.path)
     };
     let passed: Vec<&str> = ENTRIES
         .iter()

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use vproc_fusedev::Connection;
-use vproc_linux::{Feed, Host, HostPid, Readers, Subject};
+use vproc_linux::{Ask, Feed, Host, HostPid, Readers, Subject};
 use vproc_runtime::{Error, Instance, Refusal};
-use vproc_snapshot::{Class, Manifest};
+use vproc_snapshot::{Class, Manifest, Process, Source};
 
 /// How many containers have a policy instance and open files waiting for the
 /// next read. More containers than these are read as fast as a first read.
@@ -97,6 +97,12 @@ impl Container {
 fn tells_time(policy: &Generation, path: &str) -> bool {
     let history = policy.entry(path).and_then(|entry| entry.history.as_ref());
     history.is_some_and(|history| history.interval_ms == 0)
+}
+
+/// Whether a file is another one for each reader, as `/proc/self` is.
+fn tells_reader(policy: &Generation, path: &str) -> bool {
+    let tells = |source: &Source| matches!(source, Source::Process { of: Process::Reader, .. });
+    policy.entry(path).is_some_and(|entry| entry.needs.iter().any(|need| tells(&need.source)))
 }
 
 /// One file of a container, or those that an entry with a `*` stands for: they
@@ -243,7 +249,7 @@ impl Containers {
         container: &Arc<Container>,
         id: PathId,
         path: &str,
-        metrics: &FileMetrics,
+        (asking, metrics): (Option<HostPid>, &FileMetrics),
     ) -> Result<Body, Errno> {
         let asked = Instant::now();
         container.used.store(self.now(), Ordering::Relaxed);
@@ -257,6 +263,7 @@ impl Containers {
         let begun = Instant::now();
         if let Some((at, of, text)) = &file.text
             && *of == id
+            && !tells_reader(&policy, path)
             && if tells_time(&policy, path) { *at >= asked } else { at.elapsed() < self.freshness }
         {
             return Ok(Arc::clone(text));
@@ -270,13 +277,13 @@ impl Containers {
         let fallback = !Arc::ptr_eq(&policy, default);
         let result = if fallback && policy.is_aside() {
             metrics.fell_back();
-            self.attempt(container, &mut file, &subject, default, path)
+            self.attempt(container, &mut file, &subject, default, (path, asking))
         } else {
-            match self.attempt(container, &mut file, &subject, &policy, path) {
+            match self.attempt(container, &mut file, &subject, &policy, (path, asking)) {
                 Err(NoText::Policy(error)) if fallback => {
                     policy.failed(path, &error);
                     metrics.fell_back();
-                    self.attempt(container, &mut file, &subject, default, path)
+                    self.attempt(container, &mut file, &subject, default, (path, asking))
                 }
                 result => {
                     policy.succeeded();
@@ -314,7 +321,7 @@ impl Containers {
         file: &mut File,
         subject: &Arc<Subject>,
         policy: &Generation,
-        path: &str,
+        (path, asking): (&str, Option<HostPid>),
     ) -> Result<Body, NoText> {
         let entry = policy.entry(path).ok_or(NoText::Errno(Errno::NOENT))?;
         let is_ready = file.ready.as_ref().is_some_and(|ready| {
@@ -331,12 +338,15 @@ impl Containers {
                 Some(Ready { generation: policy.number, subject: Arc::clone(subject), feed });
         }
         let Some(ready) = &mut file.ready else { return Err(NoText::Errno(Errno::IO)) };
-        let readings = ready.feed.read(&self.host).map_err(|error| unreadable(path, &error))?;
+        let ask = Ask { declared: &entry.path, path, reader: asking };
+        let readings =
+            ready.feed.read_for(&self.host, &ask).map_err(|error| unreadable(path, &error))?;
         let mut history = entry.history.as_ref().map(|history| {
             history_of(&mut file.histories, &self.directory, container, path, &history.format)
         });
         let state = history.as_ref().and_then(|history| history.state.as_deref());
-        let snapshot = readings.snapshot(entry, state).map_err(|_| NoText::Errno(Errno::IO))?;
+        let snapshot =
+            readings.snapshot_at(entry, path, state).map_err(|_| NoText::Errno(Errno::IO))?;
         let (rendered, was_warm) = {
             let mut slot = lock(&container.instance);
             let kept = slot.take().filter(|(number, _)| *number == policy.number);
@@ -387,7 +397,7 @@ impl Containers {
             let mut file = lock(&file);
             file.is_sampled = true;
             if let Err(NoText::Policy(error)) =
-                self.attempt(container, &mut file, &subject, &policy, &entry.path)
+                self.attempt(container, &mut file, &subject, &policy, (&entry.path, None))
             {
                 policy.failed(&entry.path, &error);
             }

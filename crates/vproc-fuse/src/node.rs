@@ -6,7 +6,7 @@
 //! a list that is kept beside the mount ([`Paths`]).
 
 use rustix::fs::{Mode, OFlags, open};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -77,9 +77,52 @@ impl PathId {
 
 /// Every path that has a node. The list only grows, and is a file: line N is
 /// the path of number N.
+///
+/// Not so for paths of single processes, of which there are ever new ones. They
+/// are numbered from [`PASSING`] up, in memory, and a number is used again after
+/// [`MOST_PASSING`] others. Nothing but the administrator's views has them, and
+/// the kernel remembers none of their names. A worker that takes over does not
+/// know them, and says `ESTALE` for a file that was left open.
 pub(crate) struct Paths {
     known: RwLock<Known>,
+    passing: RwLock<Passing>,
     file: Mutex<File>,
+}
+
+const PASSING: u32 = 1 << 23;
+const MOST_PASSING: u32 = 1 << 18;
+
+#[derive(Default)]
+struct Passing {
+    numbers: HashMap<Arc<str>, PathId>,
+    paths: VecDeque<Arc<str>>,
+    /// How many were numbered before the first of `paths`.
+    before: u32,
+}
+
+impl Passing {
+    fn number(&mut self, path: &str) -> PathId {
+        if let Some(known) = self.numbers.get(path) {
+            return *known;
+        }
+        if u32::try_from(self.paths.len()).is_ok_and(|count| count >= MOST_PASSING)
+            && let Some(oldest) = self.paths.pop_front()
+        {
+            self.numbers.remove(&oldest);
+            self.before = (self.before + 1) % PASSING;
+        }
+        let place = u32::try_from(self.paths.len()).unwrap_or(0);
+        let number = PathId(PASSING | (self.before + place) % PASSING);
+        let path: Arc<str> = path.into();
+        self.paths.push_back(Arc::clone(&path));
+        self.numbers.insert(path, number);
+        number
+    }
+
+    fn path(&self, number: PathId) -> Option<Arc<str>> {
+        let place = (number.0 - self.before) % PASSING;
+        self.paths.get(usize::try_from(place).ok()?).cloned()
+    }
 }
 
 #[derive(Default)]
@@ -90,7 +133,7 @@ struct Known {
 
 impl Known {
     fn add(&mut self, path: &str) -> Option<PathId> {
-        let number = u32::try_from(self.paths.len() + 1).ok().filter(|n| *n < 1 << PATH_BITS)?;
+        let number = u32::try_from(self.paths.len() + 1).ok().filter(|n| *n < PASSING)?;
         let path: Arc<str> = path.into();
         self.paths.push(Arc::clone(&path));
         self.numbers.insert(path, PathId(number));
@@ -113,7 +156,8 @@ impl Paths {
             known.add(path);
         }
         file.set_len(u64::try_from(complete).unwrap_or(0))?;
-        let paths = Paths { known: RwLock::new(known), file: Mutex::new(file) };
+        let (known, passing) = (RwLock::new(known), RwLock::default());
+        let paths = Paths { known, passing, file: Mutex::new(file) };
         paths.intern("/")?;
         Ok(paths)
     }
@@ -142,8 +186,16 @@ impl Paths {
         known.numbers.get(path).copied()
     }
 
+    /// The number of a path that may be forgotten again.
+    pub(crate) fn number_for_now(&self, path: &str) -> PathId {
+        self.passing.write().unwrap_or_else(PoisonError::into_inner).number(path)
+    }
+
     /// The path with a number.
     pub(crate) fn path(&self, number: PathId) -> Option<Arc<str>> {
+        if number.0 >= PASSING {
+            return self.passing.read().unwrap_or_else(PoisonError::into_inner).path(number);
+        }
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.paths.get(number.place()?).cloned()
     }
@@ -167,6 +219,21 @@ mod tests {
             assert_eq!(Node::from_id(node.id()), Some(node));
         }
         assert_eq!(Node::new(View::Reader, PathId::ROOT).id(), 1);
+    }
+
+    #[test]
+    fn paths_that_pass_are_forgotten_and_never_mixed_up() {
+        let mut passing = Passing { before: PASSING - 2, ..Passing::default() };
+        let first = passing.number("/proc/1/stat");
+        assert_eq!(passing.number("/proc/1/stat"), first);
+        assert_eq!(passing.path(first).as_deref(), Some("/proc/1/stat"));
+        for process in 2..MOST_PASSING + 1 {
+            passing.number(&format!("/proc/{process}/stat"));
+        }
+        let last = passing.number("/proc/1/status");
+        assert_eq!(passing.path(first), None);
+        assert_eq!(passing.path(last).as_deref(), Some("/proc/1/status"));
+        assert_ne!(passing.number("/proc/1/stat"), first);
     }
 
     #[test]

@@ -74,6 +74,20 @@ struct Caller {
     uid: u32,
 }
 
+/// Whether a path is in the directory of a process.
+fn is_process(path: &str) -> bool {
+    let name = path.strip_prefix("/proc/").and_then(|below| below.split('/').next());
+    name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty())
+}
+
+/// Who is said to read in a view that is not the reader's own.
+fn asking(view: View) -> Option<HostPid> {
+    match view {
+        View::Process(pid) => Some(pid),
+        View::Reader | View::Registered(_) => None,
+    }
+}
+
 impl Server {
     /// Answers one request.
     pub(crate) fn answer(&self, request: &Request<'_>) {
@@ -266,8 +280,7 @@ impl Server {
                 let path = join(&directory, name);
                 // Only what exists gets a number, of which there is an end.
                 self.item(parent.view, &path, caller)?;
-                let id = self.paths.intern(&path).map_err(|_| Errno::NOSPC)?;
-                Node::new(parent.view, id)
+                Node::new(parent.view, self.intern(&path)?)
             }
         };
         let (attributes, valid) = self.attributes(node, caller)?;
@@ -291,8 +304,13 @@ impl Server {
         if !numbered.is_empty() {
             let container = self.container(Node::new(view, PathId::ROOT), caller)?;
             for (directory, name) in &numbered {
-                let text = self.listing(&container, directory)?;
-                if !listed(&text).any(|listed| listed == *name) {
+                let has = |text: &Body| listed(text).any(|listed| listed == *name);
+                if has(&self.listing(&container, view, directory)?) {
+                    continue;
+                }
+                // A process may be younger than the list.
+                container.subject().forget_processes();
+                if !is_process(path) || !has(&self.listing(&container, view, directory)?) {
                     return Err(Errno::NOENT);
                 }
             }
@@ -307,11 +325,24 @@ impl Server {
         Ok((item, !numbered.is_empty()))
     }
 
+    /// The number of a path. Those of processes come and go; see [`Paths`].
+    fn intern(&self, path: &str) -> Result<PathId, Errno> {
+        if is_process(path) {
+            return Ok(self.paths.number_for_now(path));
+        }
+        self.paths.intern(path).map_err(|_| Errno::NOSPC)
+    }
+
     /// The numbered names that a directory has for a container.
-    fn listing(&self, container: &Arc<Container>, directory: &str) -> Result<Body, Errno> {
-        let id = self.paths.intern(directory).map_err(|_| Errno::NOSPC)?;
+    fn listing(
+        &self,
+        container: &Arc<Container>,
+        view: View,
+        directory: &str,
+    ) -> Result<Body, Errno> {
+        let id = self.intern(directory)?;
         let metrics = self.containers.metrics.file(&self.containers.declared(directory));
-        match self.containers.render(container, id, directory, &metrics) {
+        match self.containers.render(container, id, directory, (asking(view), &metrics)) {
             // The container's policy is another one than that which has it.
             Err(Errno::NOENT) => Ok(Body::from(&b""[..])),
             result => result,
@@ -327,13 +358,14 @@ impl Server {
             Item::Entry { kind: Kind::Symlink, mode } => (FileType::Symlink, mode, 1),
             Item::Entry { mode, .. } => (FileType::RegularFile, mode, 1),
         };
+        let (uid, gid) = self.owner(node, &path, caller);
         let attributes = Attributes {
             node: node.id(),
             size: if kind == FileType::RegularFile { SIZE } else { 0 },
             mode: kind.as_raw_mode() | u32::from(mode),
             nlink,
-            uid: 0,
-            gid: 0,
+            uid,
+            gid,
             rdev: 0,
             block_size: 4096,
             accessed: self.since,
@@ -344,6 +376,28 @@ impl Server {
         let is_static = node.view == View::Reader && !depends_on_reader;
         let valid = if is_static { STATIC } else { VOLATILE };
         Ok((attributes, valid))
+    }
+
+    /// Whose a directory of a process is: `ps` takes that for the process's
+    /// user. All else is root's.
+    fn owner(&self, node: Node, path: &str, caller: Caller) -> (u32, u32) {
+        if node.view == View::Reader || !is_process(path) || path.matches('/').count() != 2 {
+            return (0, 0);
+        }
+        let status = || {
+            let path = join(path, "status");
+            let container = self.container(node, caller)?;
+            let metrics = self.containers.metrics.file(&self.containers.declared(&path));
+            let ask = (asking(node.view), &*metrics);
+            self.containers.render(&container, self.intern(&path)?, &path, ask)
+        };
+        let Ok(status) = status() else { return (0, 0) };
+        // Real, effective, saved, of the file system.
+        let effective = |label: &[u8]| {
+            let line = status.split(|byte| *byte == b'\n').find_map(|l| l.strip_prefix(label))?;
+            std::str::from_utf8(line).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+        };
+        (effective(b"Uid:").unwrap_or(0), effective(b"Gid:").unwrap_or(0))
     }
 
     /// The names in a directory, with their nodes.
@@ -393,7 +447,7 @@ impl Server {
                 Some(Item::Entry { kind: Kind::Symlink, .. }) => FileType::Symlink,
                 _ => FileType::RegularFile,
             };
-            let id = self.paths.intern(&path).map_err(|_| Errno::NOSPC)?;
+            let id = self.intern(&path)?;
             list.push((Node::new(node.view, id).id(), kind, name));
             Ok(())
         };
@@ -401,7 +455,7 @@ impl Server {
         // do not change while somebody lists them.
         fixed.into_iter().try_for_each(&mut add)?;
         if !patterns.is_empty() {
-            let text = self.listing(&self.container(node, caller)?, &path)?;
+            let text = self.listing(&self.container(node, caller)?, node.view, &path)?;
             let is_declared = |name: &&str| patterns.iter().any(|own| stands_for(own, name));
             let mut seen = HashSet::new();
             let names = listed(&text).filter(is_declared).filter(|name| seen.insert(*name));
@@ -550,7 +604,8 @@ impl Server {
         let path = self.path(handle.node)?;
         let metrics = self.containers.metrics.file(&self.containers.declared(&path));
         let started = Instant::now();
-        let mut result = self.containers.render(container, handle.node.path, &path, &metrics);
+        let ask = (asking(handle.node.view), &*metrics);
+        let mut result = self.containers.render(container, handle.node.path, &path, ask);
         // The process that stood for a container of several may have ended.
         // Whoever reads now stands for it then, if it is of the same container.
         for _ in 0..MORE_ATTEMPTS {
@@ -560,7 +615,7 @@ impl Server {
             self.containers.forget_subject(container);
             match self.container(handle.node, caller) {
                 Ok(again) if again.key() == container.key() => {
-                    result = self.containers.render(&again, handle.node.path, &path, &metrics);
+                    result = self.containers.render(&again, handle.node.path, &path, ask);
                 }
                 _ => break,
             }
@@ -577,7 +632,7 @@ impl Server {
         let path = self.path(node)?;
         let container = self.container(node, caller)?;
         let metrics = self.containers.metrics.file(&self.containers.declared(&path));
-        self.containers.render(&container, node.path, &path, &metrics)
+        self.containers.render(&container, node.path, &path, (asking(node.view), &metrics))
     }
 
     // ---------------------------------------------------------------- pressure

@@ -82,7 +82,10 @@ impl Tree {
         }
         let declared = match self.items.contains_key(path) {
             true => path,
-            false => self.patterns.iter().find(|pattern| path_stands_for(pattern, path))?,
+            false => match self.items.get_key_value(shape(path).as_str()) {
+                Some((pattern, _)) if path_stands_for(pattern, path) => pattern,
+                _ => self.patterns.iter().find(|pattern| path_stands_for(pattern, path))?,
+            },
         };
         let (declared, item) = self.items.get_key_value(declared)?;
         Some(Found { item, declared })
@@ -97,6 +100,14 @@ impl Tree {
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         self.items.keys().map(String::as_str)
     }
+}
+
+/// A path with a `*` in place of each name that is a number, which most
+/// patterns are: looked up, not searched for.
+fn shape(path: &str) -> String {
+    let is_number = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+    let names = path.split('/').map(|name| if is_number(name) { "*" } else { name });
+    names.collect::<Vec<_>>().join("/")
 }
 
 /// The path of a name in a directory.
@@ -159,6 +170,11 @@ mod tests {
         assert_eq!(names(&tree, "/cpu/cpu7"), ["topology"]);
         let found = tree.find("/cpu/cpu7/topology/core_id");
         assert_eq!(found.map(|found| found.declared), Some("/cpu/cpu*/topology/core_id"));
+        let numbers = Tree::new(&entries(&["/proc/*/task/*/stat", "/proc/1"]));
+        let declared = |path| numbers.find(path).map(|found| found.declared);
+        assert_eq!(declared("/proc/17/task/18/stat"), Some("/proc/*/task/*/stat"));
+        assert_eq!(declared("/proc/1"), Some("/proc/1"));
+        assert_eq!(declared("/proc/01/task/18/stat"), None);
         for path in ["/cpu/cpu*", "/cpu/cpu07", "/cpu/cpux", "/cpu/cpu7/x", "/cpu/online/cpu7"] {
             assert_eq!(tree.find(path), None, "{path}");
         }

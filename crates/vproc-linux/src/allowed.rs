@@ -1,6 +1,6 @@
 //! Which files a policy may name.
 
-use vproc_snapshot::{CgroupVersion, Source};
+use vproc_snapshot::{CgroupVersion, Process, Source};
 
 /// A source that no policy may name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,9 +22,9 @@ pub fn check_sources(sources: &[Source]) -> Result<(), RefusedSource> {
             Source::Cgroup { version, controller, name, .. } => {
                 cgroup_file(*version, controller, name)
             }
-            Source::Process { name, .. } => process_file(name),
+            Source::Process { of, name } => process_file(*of, name),
             Source::Namespaced(path) => namespaced_file(path),
-            Source::Tasks => Ok(()),
+            Source::Tasks | Source::Processes => Ok(()),
         };
         checked.map_err(|reason| RefusedSource { wanted: wanted.clone(), reason })
     })
@@ -167,12 +167,73 @@ fn cgroup_file(version: CgroupVersion, controller: &str, name: &str) -> Checked 
     }
 }
 
-fn process_file(name: &str) -> Checked {
-    if ["stat", "status", "timens_offsets", "cgroup"].contains(&name) {
-        Ok(())
-    } else {
-        Err("of a process, only stat, status, timens_offsets and cgroup may be read")
-    }
+/// Files of any process that tell what its container is.
+const OF_ANY_PROCESS: [&str; 11] = [
+    "stat",
+    "status",
+    "timens_offsets",
+    "cgroup",
+    "cpuset",
+    "mountinfo",
+    "uid_map",
+    "gid_map",
+    "root",
+    "ns/mnt",
+    "ns/user",
+];
+
+/// Files of the process that a path names, which is one of the container's:
+/// what it may see of itself. Not memory itself, nor what is written to.
+const OF_NAMED_PROCESS: [&str; 36] = [
+    "statm",
+    "sched",
+    "schedstat",
+    "cmdline",
+    "comm",
+    "environ",
+    "auxv",
+    "limits",
+    "io",
+    "maps",
+    "smaps_rollup",
+    "mounts",
+    "oom_score",
+    "oom_score_adj",
+    "oom_adj",
+    "wchan",
+    "syscall",
+    "personality",
+    "loginuid",
+    "sessionid",
+    "setgroups",
+    "children",
+    "exe",
+    "cwd",
+    "ns/cgroup",
+    "ns/ipc",
+    "ns/net",
+    "ns/pid",
+    "ns/pid_for_children",
+    "ns/time",
+    "ns/time_for_children",
+    "ns/uts",
+    "fd/",
+    "fd/*",
+    "fdinfo/",
+    "fdinfo/*",
+];
+
+fn process_file(of: Process, name: &str) -> Checked {
+    let is_named = matches!(of, Process::Path | Process::Numbered(_) | Process::Thread(..));
+    let is_number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+    let pattern = match name.split_once('/') {
+        Some(("fd", number)) if !number.is_empty() && is_number(number) => "fd/*",
+        Some(("fdinfo", number)) if !number.is_empty() && is_number(number) => "fdinfo/*",
+        _ => name,
+    };
+    let is_allowed = OF_ANY_PROCESS.contains(&name)
+        || is_named && (OF_NAMED_PROCESS.contains(&pattern) || name == "task/");
+    if is_allowed { Ok(()) } else { Err("this file of a process is not one that may be read") }
 }
 
 /// Files of which each namespace has its own, or that show what is in one.
@@ -253,7 +314,14 @@ mod tests {
             "namespaced:/proc/sys/kernel/hostname",
             "namespaced:/proc/sys/net/core/somaxconn",
             "namespaced:/proc/sysvipc/shm",
+            "process:subject/ns/mnt",
+            "process:path/environ",
+            "process:path/fd/*",
+            "process:17/fd/3",
+            "process:17/task/18/ns/pid",
+            "process:17/task/",
             "tasks",
+            "processes",
         ] {
             assert_eq!(check(source), Ok(()), "{source}");
         }
@@ -329,6 +397,16 @@ mod tests {
             "namespaced:/proc/sys/net/",
             "namespaced:/proc/self/environ",
             "namespaced:/etc/shadow",
+            "process:subject/exe",
+            "process:reader/environ",
+            "process:path/mem",
+            "process:path/map_files/",
+            "process:path/attr/current",
+            "process:path/fd/../mem",
+            "process:path/fdinfo/x",
+            "process:17/root/etc/shadow",
+            "process:17/cwd/x",
+            "process:17/task/18/mem",
         ] {
             assert!(check(source).is_err(), "{source}");
         }

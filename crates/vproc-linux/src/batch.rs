@@ -1,10 +1,12 @@
 //! One batch of inputs.
 
 use crate::content::{CGROUP_LIMIT, Scratch, Unread};
+use crate::freshness::Moment;
 use crate::host_file;
 use crate::kept::keep;
 use crate::ladder::{Ladder, Look, absent};
 use crate::membership::{Group, Membership};
+use crate::process_file::{Held, is_text};
 use crate::subject::Standing;
 use crate::{Error, Host, Subject, namespaced, tasks};
 use rustix::fd::{AsFd, OwnedFd};
@@ -20,6 +22,8 @@ pub(crate) struct Batch<'h> {
     /// The ways up that were opened, by the place of the group in the
     /// membership; `None` where no mount shows the group.
     ladders: Vec<(usize, Option<Ladder<'h>>)>,
+    /// Processes whose files were read.
+    held: Vec<(Process, Result<Held, Errno>)>,
 }
 
 /// What a cgroup source gives, and how to see it again.
@@ -32,7 +36,7 @@ pub(crate) struct Sight {
 impl<'h> Batch<'h> {
     pub(crate) fn new(host: &'h Host, subject: &'h Subject, standing: &'h Standing) -> Self {
         let scratch = Scratch::default();
-        Batch { host, subject, standing, scratch, ladders: Vec::new() }
+        Batch { host, subject, standing, scratch, ladders: Vec::new(), held: Vec::new() }
     }
 
     /// Whether a group of the subject was removed meanwhile, so that the
@@ -52,6 +56,14 @@ impl<'h> Batch<'h> {
                 let sight = self.cgroup_file(*version, controller, name, *scope)?;
                 sight.map(|sight| sight.look.found).unwrap_or_default()
             }
+            Source::Process { of, name } if !is_constant(*of) => {
+                vec![Reading::plain(self.named(*of, name))]
+            }
+            Source::Processes => {
+                let roster = self.subject.roster().get(self.host, self.subject, Moment::now());
+                let text = roster.map(|roster| Content::Text(roster.text().to_owned()));
+                vec![Reading::plain(text.unwrap_or_else(absent))]
+            }
             Source::Process { of, name } => {
                 let scratch = &mut self.scratch;
                 let (content, _) = process_file(self.host, self.subject, *of, name, scratch)?;
@@ -68,6 +80,20 @@ impl<'h> Batch<'h> {
             }
         };
         Ok(Record { source: source.clone(), found })
+    }
+
+    /// Reads what is not a plain file of init or of the subject. Each process
+    /// is held from its first file to the last, so that they belong together.
+    fn named(&mut self, of: Process, name: &str) -> Content {
+        let (host, subject) = (self.host, self.subject);
+        if !self.held.iter().any(|(known, _)| *known == of) {
+            self.held.push((of, Held::open(host, subject, of)));
+        }
+        match self.held.iter().find(|(known, _)| *known == of) {
+            Some((_, Ok(held))) => held.read(host, subject, name, &mut self.scratch),
+            Some((_, Err(errno))) => absent(*errno),
+            None => absent(Errno::NOENT),
+        }
     }
 
     /// Reads a cgroup file; `None` where this host lacks the hierarchy.
@@ -123,7 +149,12 @@ fn hidden(group: &Group) -> Reading {
     }
 }
 
-/// Reads a file of a process, and hands out the descriptor if it can be kept.
+/// Whether a process is the same for all renders for a subject, which holds it.
+pub(crate) fn is_constant(of: Process) -> bool {
+    matches!(of, Process::Init | Process::Subject)
+}
+
+/// Reads a file of init or of the subject, and hands out the descriptor if it can be kept.
 pub(crate) fn process_file(
     host: &Host,
     subject: &Subject,
@@ -131,9 +162,14 @@ pub(crate) fn process_file(
     name: &str,
     scratch: &mut Scratch,
 ) -> Result<(Content, Option<OwnedFd>), Error> {
+    if !is_text(name) {
+        let held = Held::open(host, subject, of);
+        let content = held.map(|held| held.read(host, subject, name, scratch));
+        return Ok((content.unwrap_or_else(absent), None));
+    }
     let process = match of {
         Process::Init => subject.init_process(),
-        Process::Subject => subject.process(),
+        _ => subject.process(),
     };
     let read = process.open_file(host.procfs(), name).map_err(Unread::Errno).and_then(|file| {
         let content = scratch.read(file.as_fd(), CGROUP_LIMIT)?.to_vec().into();

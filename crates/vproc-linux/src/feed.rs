@@ -1,14 +1,15 @@
 //! The sources of one entry for one subject, kept open.
 
-use crate::batch::{Batch, process_file};
+use crate::batch::{Batch, is_constant, process_file};
 use crate::content::{CGROUP_LIMIT, Scratch, Unread};
 use crate::freshness::Moment;
 use crate::host_file::HostFile;
 use crate::kept::{End, keep, refill};
 use crate::ladder::absent;
+use crate::process_file::Held;
 use crate::subject::Standing;
 use crate::tasks::TaskSampler;
-use crate::{Error, Host, Subject, namespaced};
+use crate::{Error, Host, HostPid, Subject, namespaced};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, statat};
 use rustix::io::Errno;
@@ -30,6 +31,18 @@ pub struct Feed {
     groups: Option<Groups>,
 }
 
+/// What is rendered, where an entry stands for several paths or tells of who
+/// asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The path as declared.
+    pub declared: &'a str,
+    /// The path, with all numbers in place.
+    pub path: &'a str,
+    /// Who asks; `None` for the reader that the subject was found for.
+    pub reader: Option<HostPid>,
+}
+
 /// One source.
 #[derive(Debug)]
 enum Line {
@@ -49,6 +62,9 @@ enum Line {
         path: String,
         read_at: Option<Moment>,
     },
+    /// A file of the process that the path names, or of who asks.
+    Named,
+    Processes,
     Tasks {
         sampler: TaskSampler,
         read_at: Option<Moment>,
@@ -93,6 +109,51 @@ impl Feed {
             records: records.collect(),
         };
         Feed { subject, readings, lines, groups: None }
+    }
+
+    /// Reads the sources for one of the paths that an entry stands for, and for
+    /// who asks: see [`Ask`].
+    pub fn read_for(&mut self, host: &Host, ask: &Ask<'_>) -> Result<&Readings, Error> {
+        let now = Moment::now();
+        let updated = self.update(host, now).map(|()| self.update_named(host, ask, now));
+        self.subject.check()?;
+        updated?;
+        self.readings.now = Moment::now().0;
+        Ok(&self.readings)
+    }
+
+    /// Reads what is of a process that is named. It is held from the first file
+    /// to the last, so that they belong together.
+    fn update_named(&mut self, host: &Host, ask: &Ask<'_>, now: Moment) {
+        let mut held: Vec<(Process, Result<Held, Errno>)> = Vec::new();
+        let mut scratch = Scratch::default();
+        for (line, record) in self.lines.iter().zip(&mut self.readings.records) {
+            let Some(reading) = record.found.first_mut() else { continue };
+            let subject = &self.subject;
+            match line {
+                Line::Named => {
+                    let Source::Process { of, name } = record.source.at(ask.declared, ask.path)
+                    else {
+                        continue;
+                    };
+                    if !held.iter().any(|(known, _)| *known == of) {
+                        held.push((of, Held::open_for(host, subject, of, ask.reader)));
+                    }
+                    let found = held.iter().find(|(known, _)| *known == of);
+                    reading.content = match found.map(|(_, held)| held) {
+                        Some(Ok(held)) => held.read(host, subject, &name, &mut scratch),
+                        Some(Err(errno)) => absent(*errno),
+                        None => absent(Errno::NOENT),
+                    };
+                }
+                Line::Processes => {
+                    let roster = subject.roster().get(host, subject, now);
+                    let text = roster.map(|roster| Content::Text(roster.text().to_owned()));
+                    reading.content = text.unwrap_or_else(absent);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Whose sources these are.
@@ -246,6 +307,8 @@ impl Line {
         match source {
             Source::Host(path) => Line::Host { file: host.files().file(path), edition: 0 },
             Source::Cgroup { .. } => Line::Cgroup(Vec::new()),
+            Source::Process { of, name } if !is_constant(*of) => Line::Named,
+            Source::Processes => Line::Processes,
             Source::Process { of, name } => {
                 Line::Process { of: *of, name: name.clone(), file: None, read_at: None }
             }
@@ -258,7 +321,7 @@ impl Line {
 
     fn descriptors(&self) -> usize {
         match self {
-            Line::Host { .. } | Line::Namespaced { .. } => 0,
+            Line::Host { .. } | Line::Namespaced { .. } | Line::Named | Line::Processes => 0,
             Line::Cgroup(files) => files.iter().flatten().count(),
             Line::Process { file, .. } => usize::from(file.is_some()),
             Line::Tasks { sampler, .. } => sampler.descriptors(),
@@ -281,14 +344,14 @@ impl Line {
     ) -> Result<(), Error> {
         let freshness = host.freshness();
         match self {
-            Line::Cgroup(_) => {}
+            Line::Cgroup(_) | Line::Named | Line::Processes => {}
             Line::Host { file, edition } => file.update(host, now, content, edition)?,
             Line::Process { of, name, file, read_at } => {
                 if read_at.is_none_or(|read_at| read_at.is_stale(now, freshness.process)) {
                     *read_at = None;
                     let reread = file
                         .as_ref()
-                        .map(|file| refill(content, file.as_fd(), CGROUP_LIMIT, End::ShortRead));
+                        .map(|file| refill(content, file.as_fd(), CGROUP_LIMIT, end_of(name)));
                     if !matches!(reread, Some(Ok(()))) {
                         let mut scratch = Scratch::default();
                         (*content, *file) = process_file(host, subject, *of, name, &mut scratch)?;
@@ -315,6 +378,14 @@ impl Line {
             }
         }
         Ok(())
+    }
+}
+
+/// How the end of a file of a process shows: mounts and maps are a record each.
+fn end_of(name: &str) -> End {
+    match name {
+        "stat" | "status" | "timens_offsets" | "cgroup" => End::ShortRead,
+        _ => End::EmptyRead,
     }
 }
 

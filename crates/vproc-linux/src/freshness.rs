@@ -22,6 +22,9 @@ pub struct Freshness {
     pub process: Duration,
     /// Counts over tasks.
     pub tasks: Duration,
+    /// Which processes there are. One that is asked for by its number is found
+    /// even if it is younger.
+    pub processes: Duration,
 }
 
 impl Default for Freshness {
@@ -32,6 +35,7 @@ impl Default for Freshness {
             host: Duration::from_millis(20),
             process: Duration::from_secs(1),
             tasks: Duration::from_millis(500),
+            processes: Duration::from_millis(20),
         }
     }
 }
@@ -44,6 +48,7 @@ impl Freshness {
         host: Duration::ZERO,
         process: Duration::ZERO,
         tasks: Duration::ZERO,
+        processes: Duration::ZERO,
     };
 }
 

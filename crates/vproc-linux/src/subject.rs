@@ -4,6 +4,7 @@ use crate::content::Scratch;
 use crate::freshness::Moment;
 use crate::process::{self, Process};
 use crate::pseudofs::PseudoFs;
+use crate::roster::KeptRoster;
 use crate::stat::status_numbers;
 use crate::watch::Watch;
 use crate::{Error, Host, HostPid, Identity, Membership, PidNamespace, init_pid};
@@ -28,6 +29,7 @@ pub struct Subject {
     watch: Watch,
     in_own_namespace: bool,
     key: String,
+    roster: KeptRoster,
 }
 
 /// Where a process stands at some moment.
@@ -62,7 +64,18 @@ impl Subject {
             Some(_) => key::of_groups(host, &namespace, &standing.membership, &text),
         };
         let watch = Watch::new(text);
-        Ok(Subject { reader, process, init, namespace, standing, watch, in_own_namespace, key })
+        let roster = KeptRoster::default();
+        Ok(Subject {
+            reader,
+            process,
+            init,
+            namespace,
+            standing,
+            watch,
+            in_own_namespace,
+            key,
+            roster,
+        })
     }
 
     /// The process that asked.
@@ -147,6 +160,17 @@ impl Subject {
 
     pub(crate) fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    /// The container's processes.
+    pub(crate) fn roster(&self) -> &KeptRoster {
+        &self.roster
+    }
+
+    /// Has the container's processes listed anew when they are asked for next:
+    /// for who looks for one that the list does not have.
+    pub fn forget_processes(&self) {
+        self.roster.forget();
     }
 
     /// Counts the moves of the process between groups that were seen since it

@@ -46,6 +46,47 @@ pub(crate) fn tgid_from_pid_namespace(
     if answer < 0 { Err(last_errno()) } else { Ok(Pid::from_raw(answer)) }
 }
 
+/// `NS_GET_PID_IN_PIDNS` and `NS_GET_TGID_IN_PIDNS`, Linux 6.11.
+const NS_GET_PID_IN_PIDNS: libc::Ioctl = read_ioctl(0xb7, 8);
+const NS_GET_TGID_IN_PIDNS: libc::Ioctl = read_ioctl(0xb7, 9);
+
+/// `NS_GET_PARENT`: `_IO(0xb7, 0x2)`.
+const NS_GET_PARENT: libc::Ioctl = {
+    let direction: u32 = if HAS_THREE_BITS_OF_DIRECTION { 1 << 29 } else { 0 };
+    (direction | 0xb7 << 8 | 2) as libc::Ioctl
+};
+
+/// What a pid namespace calls a task of ours; ESRCH where it has none such.
+pub(crate) fn pid_in_pid_namespace(namespace: BorrowedFd<'_>, pid: u32) -> Result<u32, Errno> {
+    number_in_pid_namespace(namespace, NS_GET_PID_IN_PIDNS, pid)
+}
+
+/// The same for the process of a task of ours.
+pub(crate) fn tgid_in_pid_namespace(namespace: BorrowedFd<'_>, pid: u32) -> Result<u32, Errno> {
+    number_in_pid_namespace(namespace, NS_GET_TGID_IN_PIDNS, pid)
+}
+
+fn number_in_pid_namespace(
+    namespace: BorrowedFd<'_>,
+    request: libc::Ioctl,
+    pid: u32,
+) -> Result<u32, Errno> {
+    // SAFETY: as for `tgid_from_pid_namespace`.
+    let answer = unsafe { libc::ioctl(namespace.as_raw_fd(), request, libc::c_ulong::from(pid)) };
+    u32::try_from(answer).map_err(|_| last_errno())
+}
+
+/// The namespace above another one, if we may see it.
+pub(crate) fn parent_namespace(namespace: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    // SAFETY: the request takes no argument and answers with a descriptor.
+    let answer = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT) };
+    if answer < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(answer) })
+}
+
 /// Gives this thread a root and a working directory of its own, as `setns`
 /// wants before it changes the mount namespace.
 pub(crate) fn unshare_root() -> Result<(), Errno> {

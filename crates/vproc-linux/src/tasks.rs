@@ -52,6 +52,18 @@ pub(crate) fn count(
     Ok(look_at(host.procfs(), &ids, subject, scratch))
 }
 
+/// The ids of the threads in the group that only the container's are in.
+pub(crate) fn of_own_group(
+    host: &Host,
+    standing: &Standing,
+    scratch: &mut Scratch,
+) -> Result<Option<Vec<u32>>, Errno> {
+    let found = group_of_its_own(host.hierarchy_set(), &standing.membership);
+    let Some((group, spot)) = found else { return Ok(None) };
+    let directory = beneath::open_directory(spot.directory, &spot.names.join(&b'/'))?;
+    Roll::of_group(group.version(), directory.as_fd(), scratch).map(Some)
+}
+
 /// Counts what no group tells apart.
 fn count_without_group(
     host: &Host,

@@ -114,6 +114,7 @@ fn from_declared(declared: Declared) -> wit::Entry {
         kind: match entry.kind {
             core::Kind::File => wit::Kind::File,
             core::Kind::Directory => wit::Kind::Directory,
+            core::Kind::Symlink => wit::Kind::Symlink,
         },
         mode: entry.mode,
         class: match class {
@@ -158,10 +159,13 @@ fn from_source(source: core::Source, own: &str) -> wit::Source {
             of: match of {
                 core::Process::Init => wit::Process::Init,
                 core::Process::Subject => wit::Process::Subject,
+                core::Process::Reader => wit::Process::Reader,
+                core::Process::Path => wit::Process::Path,
             },
             name: name.into(),
         }),
         core::Source::Tasks => wit::Source::Tasks,
+        core::Source::Processes => wit::Source::Processes,
     }
 }
 

@@ -29,6 +29,9 @@ pub(crate) fn check(manifest: &Manifest) -> Result<(), String> {
         if entry.mode & !0o777 != 0 {
             return Err(format!("{path} has mode {:o}, which is no permission", entry.mode));
         }
+        if entry.needs.iter().any(|need| need.source.is_relative()) && !entry.is_pattern() {
+            return Err(format!("{path} names no process, and asks for files of the one it names"));
+        }
         let mut keys = HashSet::new();
         if let Some(need) = entry.needs.iter().find(|need| !keys.insert(&need.key)) {
             return Err(format!("{path} has two needs with the key `{}`", need.key.escape_debug()));

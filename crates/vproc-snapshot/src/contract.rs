@@ -129,16 +129,26 @@ impl Entry {
     /// not, unless a setting names it: the kernel's own file shows the same, or
     /// is right where ours could not be. Nor is what lies in `/proc/sys` and
     /// `/proc/sysvipc`: the directory would be put there as a whole, and hide
-    /// what is written to. A directory of `/sys` is put there as a whole, with
-    /// all that is in it.
+    /// what is written to. What is about single processes is never: the
+    /// container's own procfs has it in the reader's own numbers. A directory of
+    /// `/sys` is put there as a whole, with all that is in it.
     pub fn covers(&self, settings: &[Setting]) -> bool {
         let is_named = || settings.iter().any(|setting| setting.knob == self.path);
         let is_in = |directory: &&str| self.path.starts_with(*directory);
-        !self.path.starts_with("/proc/")
-            || !["/proc/sys/", "/proc/sysvipc/"].iter().any(is_in)
-                && self.kind != Kind::Directory
-                && !self.is_pattern()
-                && (!matches!(self.class, Class::Passed | Class::Denied) || is_named())
+        let is_single_file = || self.kind != Kind::Directory && !self.is_pattern();
+        let is_ours = || !matches!(self.class, Class::Passed | Class::Denied) || is_named();
+        !self.is_of_processes()
+            && (!self.path.starts_with("/proc/")
+                || !["/proc/sys/", "/proc/sysvipc/"].iter().any(is_in)
+                    && is_single_file()
+                    && is_ours())
+    }
+
+    /// Whether it is about the container's processes one by one, as `/proc/17`
+    /// and `/proc/self` are. Where a container has a procfs of its own, that
+    /// one shows them.
+    pub fn is_of_processes(&self) -> bool {
+        self.path.starts_with("/proc/*/") || self.needs.iter().any(|n| n.source.is_of_processes())
     }
 }
 

@@ -5,9 +5,10 @@
 
 use crate::{Entry, Kind, Manifest};
 
-/// The largest number that a `*` stands for. The bound keeps a text from
-/// naming more files than a host could list.
-pub const LAST_NUMBER: u32 = 65_535;
+/// The largest number that a `*` stands for: the largest process id, which is
+/// below `PID_MAX_LIMIT` of `include/linux/threads.h`. The bound keeps a text
+/// from naming more files than a host could list.
+pub const LAST_NUMBER: u32 = 4_194_304;
 
 /// Whether a path has a `*`.
 pub fn is_pattern(path: &str) -> bool {
@@ -25,8 +26,8 @@ pub fn stands_for(pattern: &str, name: &str) -> bool {
 }
 
 fn is_number(digits: &str) -> bool {
-    // Five digits are enough for the largest, and cannot overflow.
-    (1..=5).contains(&digits.len())
+    // Seven digits are enough for the largest, and cannot overflow.
+    (1..=7).contains(&digits.len())
         && (digits == "0" || !digits.starts_with('0'))
         && digits.parse().is_ok_and(|number: u32| number <= LAST_NUMBER)
 }
@@ -58,6 +59,21 @@ pub fn numbered<'p>(pattern: &str, path: &'p str) -> Vec<(&'p str, &'p str)> {
             found.push((if directory.is_empty() { "/" } else { directory }, name));
         }
         end += name.len() + 1;
+    }
+    found
+}
+
+/// The numbers in a path that a pattern stands for, from the root down.
+pub fn numbers(pattern: &str, path: &str) -> Vec<u32> {
+    let mut found = Vec::new();
+    for (mut pattern, mut name) in pattern.split('/').zip(path.split('/')) {
+        while let Some((literal, rest)) = pattern.split_once('*') {
+            name = name.get(literal.len()..).unwrap_or_default();
+            let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, behind) = name.split_at_checked(digits).unwrap_or_default();
+            found.extend(number.parse::<u32>());
+            (pattern, name) = (rest, behind);
+        }
     }
     found
 }
@@ -107,14 +123,14 @@ mod tests {
 
     #[test]
     fn a_star_is_a_number() {
-        for name in ["cpu0", "cpu7", "cpu10", "cpu65535"] {
+        for name in ["cpu0", "cpu7", "cpu10", "cpu4194304"] {
             assert!(stands_for("cpu*", name), "{name}");
         }
         for name in [
             "cpu",
             "cpu00",
             "cpu07",
-            "cpu65536",
+            "cpu4194305",
             "cpu99999999999",
             "cpu1x",
             "cpu+1",
@@ -153,5 +169,8 @@ mod tests {
         );
         assert_eq!(numbered("/*", "/7"), [("/", "7")]);
         assert_eq!(numbered("/proc/stat", "/proc/stat"), []);
+        assert_eq!(numbers(pattern, "/sys/cpu/cpu3/cache/index0/size"), [3, 0]);
+        assert_eq!(numbers("/proc/*/task/*/stat", "/proc/4194304/task/18/stat"), [4_194_304, 18]);
+        assert!(numbers("/proc/stat", "/proc/stat").is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! What a host found, and the part of it that one entry sees.
 
-use crate::{Class, Entry, Environment, Source, TaskCounts};
+use crate::{Class, Entry, Environment, Need, Source, TaskCounts};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -144,9 +144,12 @@ impl Readings {
             .any(|record| record.found.iter().any(|found| found.content == Content::Absent(ENOENT)))
     }
 
-    /// Whether everything that an entry asks for was read.
+    /// Whether everything that an entry asks for was read, but for what depends
+    /// on the path.
     pub fn has(&self, entry: &Entry) -> bool {
-        let is_read = |source: &Source| self.records.iter().any(|record| record.source == *source);
+        let is_read = |source: &Source| {
+            source.is_relative() || self.records.iter().any(|record| record.source == *source)
+        };
         entry.needs.iter().all(|need| is_read(&need.source))
     }
 
@@ -168,12 +171,22 @@ impl Readings {
         entry: &'a Entry,
         state: Option<&'a [u8]>,
     ) -> Result<Snapshot<'a>, SourceNotRead> {
+        self.snapshot_at(entry, &entry.path, state)
+    }
+
+    /// The part that `entry` asks for at one of the paths that it stands for.
+    pub fn snapshot_at<'a>(
+        &'a self,
+        entry: &'a Entry,
+        path: &str,
+        state: Option<&'a [u8]>,
+    ) -> Result<Snapshot<'a>, SourceNotRead> {
         let mut inputs = Vec::with_capacity(entry.needs.len());
         for need in &entry.needs {
-            let record =
-                self.records.iter().find(|record| record.source == need.source).ok_or_else(
-                    || SourceNotRead { path: entry.path.clone(), wanted: need.source.clone() },
-                )?;
+            let record = self.record(need, entry, path).ok_or_else(|| SourceNotRead {
+                path: path.to_owned(),
+                wanted: need.source.at(&entry.path, path),
+            })?;
             inputs.extend(record.found.iter().map(|reading| Input {
                 key: &need.key,
                 level: reading.level,
@@ -181,12 +194,26 @@ impl Readings {
                 content: &reading.content,
             }));
         }
-        Ok(Snapshot {
+        Ok(self.with_inputs(inputs, state))
+    }
+
+    /// What was found where a need points. What was read for the very path at
+    /// hand stands under the source as declared; a capture has each number's.
+    fn record(&self, need: &Need, entry: &Entry, path: &str) -> Option<&Record> {
+        let find = |wanted: &Source| self.records.iter().find(|record| record.source == *wanted);
+        match need.source.is_relative() {
+            false => find(&need.source),
+            true => find(&need.source.at(&entry.path, path)).or_else(|| find(&need.source)),
+        }
+    }
+
+    fn with_inputs<'a>(&'a self, inputs: Vec<Input<'a>>, state: Option<&'a [u8]>) -> Snapshot<'a> {
+        Snapshot {
             environment: &self.environment,
             now: self.now,
             is_host: self.is_host,
             state,
             inputs,
-        })
+        }
     }
 }

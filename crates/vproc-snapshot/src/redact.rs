@@ -1,8 +1,9 @@
 //! Blanks what a stranger should not learn from a capture.
 //!
 //! What rendering needs stays, so that a redacted capture renders to the same
-//! text. The one exception is a capture of the host itself, whose files are
-//! passed as they are: there the blanks show.
+//! text. The exceptions are a capture of the host itself, whose files are
+//! passed as they are, and files of single processes, which are names for the
+//! most part: there the blanks show.
 
 use crate::{Capture, Content, Reading, Readings, Record, Source};
 use std::collections::HashSet;
@@ -24,6 +25,12 @@ impl Capture {
                     && let Some(blanked) = blank(&record.source, text, &used)
                 {
                     *text = blanked;
+                }
+                // Names and memory of a process that are not UTF-8.
+                if let (Content::Bytes(bytes), Source::Process { .. }) =
+                    (&mut reading.content, &record.source)
+                {
+                    bytes.clear();
                 }
             }
         }
@@ -69,6 +76,16 @@ fn blank(source: &Source, text: &str, used: &Used) -> Option<String> {
             "status" => Some(lines(text, |line| {
                 line.strip_prefix("Name:").map(|_| format!("Name:\t{BLANK}"))
             })),
+            "cpuset" => (text.trim_end() != "/").then(|| format!("/{BLANK}\n")),
+            "comm" => Some(format!("{BLANK}\n")),
+            "cmdline" => Some(format!("{BLANK}\0")),
+            "sched" => text.split_once("\n---").and_then(|(head, rest)| {
+                let (_, id) = head.rsplit_once(" (")?;
+                Some(format!("{BLANK} ({id}\n---{rest}"))
+            }),
+            "environ" | "auxv" | "maps" | "mountinfo" | "mounts" => Some(String::new()),
+            "exe" | "cwd" | "root" => Some(blank_link(text)),
+            _ if name.starts_with("fd/") && name != "fd/" => Some(blank_link(text)),
             "cgroup" => Some(lines(text, |line| {
                 let (hierarchy, path) = line.split_once(":/")?;
                 (!path.is_empty()).then(|| format!("{hierarchy}:/{BLANK}"))
@@ -187,6 +204,17 @@ fn blank_process(text: &str) -> Option<String> {
     Some(format!("{pid}({BLANK}) {}\n", kept.collect::<Vec<_>>().join(" ")))
 }
 
+/// The mount and the target of a link: what is no path says nothing, and the
+/// root of a container that has changed its root is `/`.
+fn blank_link(text: &str) -> String {
+    match text.split_once(' ') {
+        Some((mount, target)) if target.starts_with('/') && target != "/" => {
+            format!("{mount} /{BLANK}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// Replaces lines for which `change` has something else.
 fn lines(text: &str, change: impl Fn(&str) -> Option<String>) -> String {
     let mut changed = String::with_capacity(text.len());
@@ -227,6 +255,15 @@ mod tests {
                 "process:init/stat",
                 "7 (my) (cmd) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 9405 9406\n",
                 "7 (redacted) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 0 0 0\n",
+            ),
+            ("process:7/comm", "mine\n", "redacted\n"),
+            ("process:7/environ", "KEY=secret\0", ""),
+            ("process:7/exe", "12 /usr/bin/mine", "12 /redacted"),
+            ("process:7/fd/1", "- pipe:[8]", "- pipe:[8]"),
+            (
+                "process:7/task/8/sched",
+                "my (cmd) (8, #threads: 2)\n-----\nx\n",
+                "redacted (8, #threads: 2)\n-----\nx\n",
             ),
             ("process:init/cgroup", "3:cpu:/a/b\n0::/\n", "3:cpu:/redacted\n0::/\n"),
             ("host:/proc/cpuinfo", "Serial\t\t: 00ab\nmodel: x\n", "Serial\t\t: 0000\nmodel: x\n"),

@@ -18,12 +18,14 @@ macro_rules! files {
     };
 }
 
+pub mod process;
 mod sys;
 
-/// Entries that are the rows of a table, by module.
-pub static TABLES: &[(&str, &[Entry])] = &[("sys", sys::TABLE)];
+/// Entries that are the rows of tables, by module.
+pub static TABLES: &[(&str, &[&[Entry]])] =
+    &[("sys", &[sys::TABLE]), ("process", process::ENTRIES)];
 
-/// Every entry, in the order in which a person expects them.
+/// Every entry but those of processes, in the order in which a person expects them.
 #[allow(clippy::indexing_slicing)] // at compile time
 pub static ENTRIES: &[&Entry] = &{
     let mut entries = [&meminfo::ENTRY; SINGLE.len() + sys::TABLE.len()];
@@ -80,10 +82,14 @@ files! {
         GHOSTWRITE INDIRECT_TARGET_SELECTION TSA VMSCAPE OLD_MICROCODE;
 }
 
+/// Every entry.
+pub fn all() -> impl Iterator<Item = &'static Entry> {
+    ENTRIES.iter().copied().chain(process::ENTRIES.iter().copied().flatten())
+}
+
 /// The entry at `path`, or the one that stands for it and others.
 pub fn find(path: &str) -> Option<&'static Entry> {
-    let mut entries = ENTRIES.iter().copied();
-    entries.find(|entry| entry.path == path || entry.number(path).is_some())
+    all().find(|entry| entry.path == path || entry.numbers(path).is_some())
 }
 
 /// What an entry needs that is passed as the host has it.

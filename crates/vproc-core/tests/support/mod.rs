@@ -143,8 +143,17 @@ impl World {
                     inputs.push(place(self.host.get(path).map_or(absent, Datum::content), 0, 0));
                 }
                 Source::Process { of, name } => {
-                    let of = if of == Process::Init { "init" } else { "subject" };
+                    let of = match of {
+                        Process::Init => "init",
+                        Process::Subject => "subject",
+                        Process::Reader => "reader",
+                        Process::Path => "path",
+                    };
                     let found = self.processes.get(&format!("{of}/{name}"));
+                    inputs.push(place(found.map_or(absent, Datum::content), 0, 0));
+                }
+                Source::Processes => {
+                    let found = self.processes.get("list");
                     inputs.push(place(found.map_or(absent, Datum::content), 0, 0));
                 }
                 Source::Tasks => {

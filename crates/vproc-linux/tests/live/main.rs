@@ -6,6 +6,7 @@
 mod feed;
 mod groups;
 mod namespaces;
+mod processes;
 mod readers;
 mod sampler;
 mod stage;

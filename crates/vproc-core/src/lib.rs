@@ -162,7 +162,8 @@ fn write(
     }
     let mut written = Written::default();
     match treatment {
-        Treatment::Virtual if entry.class != Class::Passed => {
+        // What stands for several files is not at its own path on the host.
+        Treatment::Virtual if entry.class != Class::Passed || entry.is_pattern() => {
             written.state = (entry.render)(&view, text)?;
         }
         Treatment::Virtual | Treatment::Pass => match view.bytes(Need::ITSELF.key) {

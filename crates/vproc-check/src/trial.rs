@@ -46,11 +46,13 @@ impl<'a> Trial<'a> {
     }
 
     /// The files whose inputs were recorded. Of numbered ones the first that
-    /// its directory lists.
+    /// its directory lists. Not those of processes, which are recorded by the
+    /// number of each.
     pub(crate) fn files<'m>(&self, manifest: &'m Manifest) -> Vec<File<'m>> {
         let recorded = manifest.entries.iter().filter(|entry| {
             let has_text = entry.kind != Kind::Directory || manifest.has_numbers_in(&entry.path);
-            has_text && !self.readings.lacks(entry) && self.readings.snapshot(entry, None).is_ok()
+            let is_recorded = || self.readings.snapshot(entry, None).is_ok();
+            has_text && !entry.is_of_processes() && !self.readings.lacks(entry) && is_recorded()
         });
         let path = |entry: &Entry| match is_pattern(&entry.path) {
             true => entry.path.replace('*', "0"),

@@ -296,7 +296,7 @@ fn texts(opened: &Opened, capture: &Capture, settings: &[Setting]) -> Result<Tex
     let mut texts = Texts::new();
     for path in paths(opened, &manifest, &readings) {
         let Some(entry) = find(&manifest, &path) else { continue };
-        let Ok(snapshot) = readings.snapshot(entry, None) else { continue };
+        let Ok(snapshot) = readings.snapshot_at(entry, &path, None) else { continue };
         let text = match opened.policy.render(&path, &snapshot) {
             Ok(rendered) => String::from_utf8_lossy(&rendered.body).into_owned(),
             Err(error) => format!("(no text: {error})\n"),

@@ -59,11 +59,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.subject.pid.is_some() {
         loaded.leave_out_missing(&host, &arguments.paths);
     }
-    let entries = loaded.entries(&arguments.paths)?;
+    let entries = loaded.listed(&arguments.paths)?;
     let readings = match arguments.subject.pid {
         Some(_) => {
             let subject = arguments.subject.resolve(&host)?;
-            Some(host.read(&subject, environment, &loaded.sources(&entries))?)
+            let read = loaded.entries(&arguments.paths)?;
+            Some(host.read(&subject, environment, &loaded.sources(&read))?)
         }
         None => None,
     };
@@ -161,6 +162,7 @@ fn lines(listed: &[Listed<'_>], readings: Option<&Readings>, long: bool) -> Stri
 /// Whether this machine has the hierarchy that a source names; assumed where
 /// nothing was read.
 fn exists(source: &vproc_snapshot::Source, readings: Option<&Readings>) -> bool {
+    let readings = readings.filter(|_| !source.is_of_processes());
     readings.is_none_or(|readings| {
         readings.records.iter().any(|record| record.source == *source && !record.found.is_empty())
     })

@@ -139,9 +139,31 @@ impl Loaded {
         sources
     }
 
+    /// The entries that paths and directories name, also those of processes; all
+    /// where none is named.
+    pub(crate) fn listed(&self, paths: &[String]) -> Result<Vec<&Entry>, Failure> {
+        if paths.is_empty() {
+            return Ok(self.manifest.entries.iter().collect());
+        }
+        let mut entries = Vec::new();
+        for path in paths {
+            entries.extend(self.below(path)?);
+        }
+        Ok(entries)
+    }
+
     /// The entry at a path, or those below a directory, in the manifest's
-    /// order.
+    /// order. A container may have thousands of processes: whoever wants to see
+    /// them names one, or `/proc/*`.
     pub(crate) fn expand(&self, path: &str) -> Result<Vec<&Entry>, Failure> {
+        let mut entries = self.below(path)?;
+        if !names_processes(path.trim_end_matches('/')) {
+            entries.retain(|entry| !entry.is_of_processes());
+        }
+        Ok(entries)
+    }
+
+    fn below(&self, path: &str) -> Result<Vec<&Entry>, Failure> {
         let trimmed = path.trim_end_matches('/');
         if let Some(entry) = self.manifest.entry(trimmed)
             && entry.kind != Kind::Directory
@@ -156,11 +178,7 @@ impl Loaded {
                 })
             })
         };
-        // A container may have thousands of processes: whoever wants to see
-        // them names one, or `/proc/*`.
-        let is_wanted = |entry: &&Entry| !entry.is_of_processes() || names_processes(trimmed);
-        let entries: Vec<&Entry> =
-            self.manifest.entries.iter().filter(below).filter(is_wanted).collect();
+        let entries: Vec<&Entry> = self.manifest.entries.iter().filter(below).collect();
         if path.starts_with('/') && !entries.is_empty() {
             return Ok(entries);
         }

@@ -176,7 +176,8 @@ impl<'a> View<'a> {
 
     /// The bytes of a file of a process that must be there: command names and
     /// paths are what somebody likes. Where the process has ended, there is no
-    /// file (its mounts are EINVAL then, `mounts_open_common`); where the host may not look at it, nobody may.
+    /// file (its mounts are EINVAL then, `mounts_open_common`); where the host may
+    /// not look at it, nobody may.
     #[inline(never)] // called from everywhere below /proc/PID
     pub fn process_file(&self, key: &'static str) -> Result<&'a [u8], Error> {
         match self.inputs(key).next().map(|input| input.content) {

@@ -69,7 +69,7 @@ pub struct Declared {
 /// Lists what is served under these settings.
 pub fn manifest(environment: &Environment<'_>) -> Result<Vec<Declared>, Error> {
     let knobs = Knobs::parse(environment.settings.iter().copied())?;
-    let listed = files::ENTRIES.iter().map(|entry| {
+    let listed = files::all().map(|entry| {
         let treatment = knobs.treatment(entry.path);
         declare(Cow::Borrowed(entry.path), entry, treatment, &knobs, environment)
     });

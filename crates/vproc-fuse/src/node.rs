@@ -112,7 +112,7 @@ impl Passing {
             self.before = (self.before + 1) % PASSING;
         }
         let place = u32::try_from(self.paths.len()).unwrap_or(0);
-        let number = PathId(PASSING | (self.before + place) % PASSING);
+        let number = PathId(PASSING | ((self.before + place) % PASSING));
         let path: Arc<str> = path.into();
         self.paths.push_back(Arc::clone(&path));
         self.numbers.insert(path, number);

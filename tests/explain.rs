@@ -166,3 +166,24 @@ fn two_captures_differ_by_what_their_inputs_do() {
     assert_eq!((&total["field"], &total["new"]), (&"MemTotal".into(), &"102400".into()));
     assert_eq!(total["because"][0]["old"], "209715200");
 }
+
+#[test]
+fn explanations_are_those_that_were_reviewed() {
+    let usual = ["meminfo", "cpuinfo", "stat", "uptime", "loadavg", "swaps", "diskstats"];
+    let more = ["zoneinfo", "sys/kernel/threads-max", "interrupts", "version"];
+    let complete = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/v1-run-256m.json");
+    let kept: [(&str, &str, &[&str]); 3] = [
+        ("v1-nested", NESTED, &usual),
+        ("v2-6.12-run-96m", UNIFIED, &usual),
+        ("v1-run-256m", complete, &more),
+    ];
+    for (name, fixture, files) in kept {
+        for file in files {
+            let text = printed(&["explain", "--from", fixture, &format!("/proc/{file}")]);
+            let name = format!("explain__{name}__{}", file.replace('/', "__"));
+            insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+                insta::assert_snapshot!(name, text);
+            });
+        }
+    }
+}

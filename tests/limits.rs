@@ -206,3 +206,23 @@ fn the_embedded_code_is_that_of_the_component() {
     let environment = environment(&[]);
     assert_eq!(embedded.declare(&environment).unwrap(), compiled.declare(&environment).unwrap());
 }
+
+#[test]
+fn single_entries_are_those_of_the_manifest() {
+    let engine = Engine::new(Options::default()).unwrap();
+    let policy = vproc_default::load(&engine, None).unwrap();
+    for settings in [&[][..], &[("/proc/stat", "deny"), ("/proc/nonsense", "pass")]] {
+        let environment = environment(settings);
+        let manifest = policy.declare(&environment).unwrap();
+        let mut instance = policy.instance().unwrap();
+        for entry in &manifest.entries {
+            let path = entry.path.replace('*', "7");
+            let found = instance.find(&path, &environment).unwrap();
+            assert_eq!(found.as_ref(), Some(entry), "{path}");
+        }
+        let refused = instance.find("/proc/nowhere", &environment);
+        assert!(matches!(refused, Err(Error::Refused(Refusal::UnsupportedPath))), "{refused:?}");
+    }
+    // A policy need not say.
+    assert!(matches!(hostile(Allocation::OnDemand).find("/x", &environment(&[])), Ok(None)));
+}

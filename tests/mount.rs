@@ -28,3 +28,5 @@ mod status;
 mod storm;
 #[path = "mount/succession.rs"]
 mod succession;
+#[path = "mount/written.rs"]
+mod written;

@@ -42,6 +42,26 @@ pub(crate) struct Loaded {
 impl Choice {
     /// Loads the policy and asks it what it serves here.
     pub(crate) fn load(&self, environment: &Environment) -> Result<Loaded, Failure> {
+        self.load_with(|policy| policy.declare(environment))
+    }
+
+    /// The same for these paths alone, where each is a single file: to declare
+    /// all takes longer than to render one.
+    pub(crate) fn load_for(
+        &self,
+        environment: &Environment,
+        paths: &[String],
+    ) -> Result<Loaded, Failure> {
+        self.load_with(|policy| match found(policy, environment, paths) {
+            Some(manifest) => Ok(manifest),
+            None => policy.declare(environment),
+        })
+    }
+
+    fn load_with(
+        &self,
+        declare: impl FnOnce(&Policy) -> Result<Manifest, vproc_runtime::Error>,
+    ) -> Result<Loaded, Failure> {
         let (name, remedy) = match &self.policy {
             Some(path) => (
                 format!("the policy {}", path.display()),
@@ -55,8 +75,7 @@ impl Choice {
                 Failure::policy(format_args!("cannot load {name}"), &error, remedy)
             }
         })?;
-        let manifest = policy
-            .declare(environment)
+        let manifest = declare(&policy)
             .map_err(|error| Failure::policy(format_args!("cannot use {name}"), &error, remedy))?;
         check_sources(&Manifest::sources(&manifest.entries)).map_err(|refused| {
             Failure::new(Exit::Policy, format!("cannot use {name}: {refused}"))
@@ -87,6 +106,23 @@ impl Choice {
             .map_err(|error| Cause::File(Failure::file("read", path, &error)))?;
         Policy::load(&engine, &component, cache().as_ref()).map_err(Cause::Policy)
     }
+}
+
+/// A manifest of the single files at these paths; `None` where one is something
+/// else, or the policy does not say: the whole manifest tells more of it.
+fn found(policy: &Policy, environment: &Environment, paths: &[String]) -> Option<Manifest> {
+    let mut manifest = Manifest::default();
+    let mut instance = policy.instance().ok()?;
+    for path in paths {
+        let entry = instance.find(path, environment).ok().flatten()?;
+        if entry.kind != Kind::File || entry.is_pattern() || entry.is_of_processes() {
+            return None;
+        }
+        if manifest.entry(path).is_none() {
+            manifest.entries.push(entry);
+        }
+    }
+    (!paths.is_empty()).then_some(manifest)
 }
 
 enum Cause {

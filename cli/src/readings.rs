@@ -40,7 +40,7 @@ fn live(
     };
     let host = Host::open()?;
     let environment = host.environment(policy.settings.clone());
-    let mut loaded = policy.load(&environment)?;
+    let mut loaded = policy.load_for(&environment, paths)?;
     loaded.leave_out_missing(&host, paths);
     let cannot =
         |failure: Failure| failure.during(format_args!("cannot {command} for process {pid}"));

@@ -116,6 +116,8 @@ fn files(loaded: &Loaded, readings: &Readings) -> Result<Vec<(String, Vec<u8>)>,
         // A directory of the kernel's cannot be replaced name by name.
         let is_single = entry.kind != Kind::Directory && !entry.is_pattern();
         is_single
+            // Among these are files that would seem to take what is written.
+            && !entry.path.starts_with("/proc/sys/")
             && entry.covers(&readings.environment.settings)
             && entry.path != LIVE
             && !readings.lacks(entry)

@@ -3,7 +3,8 @@
 //! go out.
 
 use crate::text::number;
-use crate::{Error, Knobs, Text, View};
+use crate::{Error, Knobs, Text, View, WriteError};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// What holds as long as the host runs, and what its operator has set.
@@ -200,15 +201,22 @@ pub enum Class {
     Denied,
 }
 
-/// A file whose text depends on earlier renders of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A file whose text depends on earlier renders of it, or on what was written
+/// to it.
+#[derive(Debug, Clone, Copy)]
 pub struct History {
     /// Names the format of the state.
     pub format: &'static str,
     /// How often a long-running host should render the entry, in
     /// milliseconds; 0 where a render at each read is enough.
     pub interval_ms: u32,
+    /// Takes what a container writes. The state is then the text that the
+    /// file shows from now on.
+    pub accept: Option<Accept>,
 }
+
+/// Checks what was written, and gives the text that the file shows from now on.
+pub type Accept = fn(&View<'_>, &str) -> Result<String, WriteError>;
 
 /// Writes an entry's text; returns the state for the next render.
 pub type Render = fn(&View<'_>, &mut Text) -> Result<Option<Vec<u8>>, Error>;
@@ -237,6 +245,14 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What the container wrote to it. A state that it would not take is none.
+    pub(crate) fn kept<'a>(&self, view: &View<'a>) -> Option<&'a str> {
+        let accept = self.history.and_then(|history| history.accept)?;
+        let state = view.state().filter(|_| !view.is_host())?;
+        let text = core::str::from_utf8(state).ok()?;
+        accept(view, text).is_ok_and(|accepted| accepted == text).then_some(text)
+    }
+
     /// Whether it stands for several files, by their numbers.
     pub fn is_pattern(&self) -> bool {
         self.path.contains('*')

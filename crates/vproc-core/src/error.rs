@@ -1,4 +1,4 @@
-//! Why a file could not be rendered.
+//! Why a file could not be rendered, or not be written to.
 
 use alloc::string::String;
 
@@ -39,4 +39,15 @@ impl Error {
     pub fn malformed(key: &'static str, reason: &'static str) -> Self {
         Error::MalformedInput { key, line: 0, reason }
     }
+}
+
+/// Why a text was not taken that a container wrote.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// It is not what the kernel would take for this file: EINVAL.
+    #[error("the kernel would not take this text")]
+    Invalid,
+    /// Nothing can be written there now.
+    #[error(transparent)]
+    Refused(#[from] Error),
 }

@@ -30,7 +30,7 @@ pub mod units;
 mod view;
 
 pub use contract::{Class, Entry, Environment, History, Input, Kind, Need, Snapshot};
-pub use error::Error;
+pub use error::{Error, WriteError};
 pub use explain::explain;
 pub use knobs::{Knobs, Treatment};
 pub use text::Text;
@@ -124,6 +124,21 @@ pub fn render(path: &str, snapshot: &Snapshot<'_>) -> Result<Rendered, Error> {
     Ok(Rendered { text: text.into_string(), bytes, state })
 }
 
+/// Takes what a container writes to the entry at `path`: gives the state from
+/// which the entry is rendered from now on.
+pub fn accept(path: &str, snapshot: &Snapshot<'_>, written: &[u8]) -> Result<Vec<u8>, WriteError> {
+    let knobs = Knobs::parse(snapshot.environment.settings.iter().copied())?;
+    let (entry, treatment) = chosen(path, &knobs)?;
+    let accept = entry.history.and_then(|history| history.accept);
+    // What the host writes is for its kernel.
+    let (Some(accept), Treatment::Virtual, false) = (accept, treatment, snapshot.is_host) else {
+        return Err(Error::Denied.into());
+    };
+    let written = core::str::from_utf8(written).map_err(|_| WriteError::Invalid)?;
+    let view = View::new(snapshot, &knobs, 0);
+    Ok(accept(&view, written)?.into_bytes())
+}
+
 /// What comes of a render beside the text.
 #[derive(Default)]
 struct Written {
@@ -162,6 +177,9 @@ fn write(
     }
     let mut written = Written::default();
     match treatment {
+        Treatment::Virtual if let Some(kept) = entry.kept(&view) => {
+            text.push_str(kept);
+        }
         // What stands for several files is not at its own path on the host.
         Treatment::Virtual if entry.class != Class::Passed || entry.is_pattern() => {
             written.state = (entry.render)(&view, text)?;

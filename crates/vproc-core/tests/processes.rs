@@ -232,7 +232,12 @@ impl Case {
         ] {
             world.processes.insert(name.to_owned(), text.as_str().into());
         }
-        world.with_host("/proc/meminfo", "MemTotal: 1000000 kB\nSwapTotal: 0 kB\n")
+        let lock = |id: u32| format!("1: POSIX  ADVISORY  WRITE {} fe:00:1 0 EOF\n", OUTSIDE + id);
+        let others = format!("2: FLOCK  ADVISORY  READ {} fe:00:HOST 0 EOF\n", OUTSIDE + 500);
+        let locks = format!("{}{others}{}", lock(self.ids[0] % 8), lock(self.ids[1]));
+        world
+            .with_host("/proc/meminfo", "MemTotal: 1000000 kB\nSwapTotal: 0 kB\n")
+            .with_host("/proc/locks", &locks)
     }
 }
 

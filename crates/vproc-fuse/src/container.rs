@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use vproc_fusedev::Connection;
 use vproc_linux::{Ask, Feed, Host, HostPid, Readers, Subject};
 use vproc_runtime::{Error, Instance, Refusal};
-use vproc_snapshot::{Class, Manifest, Process, Source};
+use vproc_snapshot::{Class, Entry, Manifest, Process, Source};
 
 /// How many containers have a policy instance and open files waiting for the
 /// next read. More containers than these are read as fast as a first read.
@@ -103,6 +103,13 @@ fn tells_time(policy: &Generation, path: &str) -> bool {
 fn tells_reader(policy: &Generation, path: &str) -> bool {
     let tells = |source: &Source| matches!(source, Source::Process { of: Process::Reader, .. });
     policy.entry(path).is_some_and(|entry| entry.needs.iter().any(|need| tells(&need.source)))
+}
+
+/// What is asked of a policy.
+#[derive(Clone, Copy)]
+enum Wish<'w> {
+    Text,
+    Write(&'w [u8]),
 }
 
 /// One file of a container, or those that an entry with a `*` stands for: they
@@ -277,13 +284,20 @@ impl Containers {
         let fallback = !Arc::ptr_eq(&policy, default);
         let result = if fallback && policy.is_aside() {
             metrics.fell_back();
-            self.attempt(container, &mut file, &subject, default, (path, asking))
+            self.attempt(container, &mut file, &subject, default, (path, asking, Wish::Text))
         } else {
-            match self.attempt(container, &mut file, &subject, &policy, (path, asking)) {
+            match self.attempt(container, &mut file, &subject, &policy, (path, asking, Wish::Text))
+            {
                 Err(NoText::Policy(error)) if fallback => {
                     policy.failed(path, &error);
                     metrics.fell_back();
-                    self.attempt(container, &mut file, &subject, default, (path, asking))
+                    self.attempt(
+                        container,
+                        &mut file,
+                        &subject,
+                        default,
+                        (path, asking, Wish::Text),
+                    )
                 }
                 result => {
                     policy.succeeded();
@@ -321,7 +335,7 @@ impl Containers {
         file: &mut File,
         subject: &Arc<Subject>,
         policy: &Generation,
-        (path, asking): (&str, Option<HostPid>),
+        (path, asking, wish): (&str, Option<HostPid>, Wish<'_>),
     ) -> Result<Body, NoText> {
         let entry = policy.entry(path).ok_or(NoText::Errno(Errno::NOENT))?;
         let is_ready = file.ready.as_ref().is_some_and(|ready| {
@@ -347,7 +361,7 @@ impl Containers {
         let state = history.as_ref().and_then(|history| history.state.as_deref());
         let snapshot =
             readings.snapshot_at(entry, path, state).map_err(|_| NoText::Errno(Errno::IO))?;
-        let (rendered, was_warm) = {
+        let (answer, was_warm) = {
             let mut slot = lock(&container.instance);
             let kept = slot.take().filter(|(number, _)| *number == policy.number);
             let was_warm = kept.is_some();
@@ -355,10 +369,18 @@ impl Containers {
                 Some((_, instance)) => instance,
                 None => policy.policy.instance().map_err(NoText::Policy)?,
             };
-            match instance.render(path, &snapshot) {
-                Ok(rendered) => {
+            let answer = match wish {
+                Wish::Text => instance
+                    .render(path, &snapshot)
+                    .map(|rendered| (Body::from(rendered.body), rendered.state)),
+                Wish::Write(written) => instance
+                    .accept(path, &snapshot, written)
+                    .map(|state| (Body::default(), Some(state))),
+            };
+            match answer {
+                Ok(answer) => {
                     *slot = Some((policy.number, instance));
-                    (rendered, was_warm)
+                    (answer, was_warm)
                 }
                 // An instance that trapped is dead.
                 Err(error) => return Err(refused(path, error)),
@@ -367,7 +389,8 @@ impl Containers {
         if !was_warm {
             self.warmed(container);
         }
-        if let (Some(history), Some(state)) = (&mut history, rendered.state) {
+        let (body, state) = answer;
+        if let (Some(history), Some(state)) = (&mut history, state) {
             if let Err(error) = history.record.store(&state) {
                 self.cannot_keep.call_once(|| {
                     tracing::warn!(path, %error, "cannot keep states; a restart forgets them");
@@ -375,7 +398,39 @@ impl Containers {
             }
             history.state = Some(state);
         }
-        Ok(rendered.body.into())
+        Ok(body)
+    }
+
+    /// Takes what a container writes to one of its files.
+    pub(crate) fn write(
+        &self,
+        container: &Arc<Container>,
+        id: PathId,
+        path: &str,
+        written: &[u8],
+    ) -> Result<(), Errno> {
+        container.used.store(self.now(), Ordering::Relaxed);
+        let file = container.file(id);
+        let mut file = self.patiently(&file);
+        let subject = container.subject();
+        let policy = Arc::clone(self.board.current().policy_for(&subject));
+        let policy = if policy.is_aside() { Arc::clone(self.board.default()) } else { policy };
+        // What is written has no place to stay without a history.
+        let takes = |entry: &Entry| entry.history.is_some() && entry.mode & 0o222 != 0;
+        if !policy.entry(path).is_some_and(takes) {
+            return Err(Errno::ACCESS);
+        }
+        self.turn.give_up();
+        file.text = None;
+        let wish = (path, None, Wish::Write(written));
+        match self.attempt(container, &mut file, &subject, &policy, wish) {
+            Ok(_) => Ok(()),
+            Err(NoText::Errno(errno)) => Err(errno),
+            Err(NoText::Policy(error)) => {
+                policy.failed(path, &error);
+                Err(Errno::IO)
+            }
+        }
     }
 
     /// Renders the entries with a history that want to be rendered
@@ -396,9 +451,13 @@ impl Containers {
             let file = container.file(id);
             let mut file = lock(&file);
             file.is_sampled = true;
-            if let Err(NoText::Policy(error)) =
-                self.attempt(container, &mut file, &subject, &policy, (&entry.path, None))
-            {
+            if let Err(NoText::Policy(error)) = self.attempt(
+                container,
+                &mut file,
+                &subject,
+                &policy,
+                (&entry.path, None, Wish::Text),
+            ) {
                 policy.failed(&entry.path, &error);
             }
         }
@@ -519,6 +578,7 @@ pub(crate) fn errno(error: &vproc_linux::Error) -> Errno {
 fn refused(path: &str, error: Error) -> NoText {
     match error {
         Error::Refused(Refusal::Denied) => NoText::Errno(Errno::ACCESS),
+        Error::Invalid => NoText::Errno(Errno::INVAL),
         Error::Refused(Refusal::UnsupportedPath) => NoText::Errno(Errno::NOENT),
         Error::Refused(Refusal::MissingInput(key)) => {
             tracing::debug!(path, key, "an input is missing");

@@ -142,8 +142,8 @@ impl Server {
                 self.send(self.connection.reply(unique).data(body.trim_ascii_end()));
                 Ok(())
             }
-            Operation::Write { handle, data, .. } => {
-                self.write(request.node, caller, *handle, data)?;
+            Operation::Write { handle, offset, data, .. } => {
+                self.write(request.node, caller, *handle, (*offset, data))?;
                 let written = u32::try_from(data.len()).unwrap_or(0);
                 self.send(self.connection.reply(unique).written(written));
                 Ok(())
@@ -635,12 +635,30 @@ impl Server {
         self.containers.render(&container, node.path, &path, (asking(node.view), &metrics))
     }
 
-    // ---------------------------------------------------------------- pressure
+    // ----------------------------------------------------------------- writing
 
-    fn write(&self, node: u64, caller: Caller, handle: u64, data: &[u8]) -> Result<(), Errno> {
+    fn write(
+        &self,
+        node: u64,
+        caller: Caller,
+        handle: u64,
+        (offset, data): (u64, &[u8]),
+    ) -> Result<(), Errno> {
         let handle = self.handle(handle, node, caller)?;
         let path = self.path(handle.node)?;
-        let name = path.strip_prefix(PRESSURE).ok_or(Errno::ACCESS)?;
+        if let Some(name) = path.strip_prefix(PRESSURE) {
+            return self.set_trigger(&handle, name, data);
+        }
+        // As `sysctl_writes_strict` has it: a text is written by one write(2).
+        if offset != 0 {
+            return Err(Errno::INVAL);
+        }
+        let container = handle.container.as_ref().ok_or(Errno::ACCESS)?;
+        self.containers.write(container, handle.node.path, &path, data)
+    }
+
+    /// Watches the pressure of a container (`psi_write`).
+    fn set_trigger(&self, handle: &Handle, name: &str, data: &[u8]) -> Result<(), Errno> {
         let container = handle.container.as_ref().ok_or(Errno::ACCESS)?;
         let subject = container.subject();
         let file =
@@ -654,12 +672,12 @@ impl Server {
         // As the kernel: one trigger for each open file. One that a worker
         // before this one has set may be this very request, which it did not
         // come to answer.
-        let kept = || self.handles.kept_trigger(&handle);
+        let kept = || self.handles.kept_trigger(handle);
         if trigger.is_some() || kept().is_some_and(|kept| kept != data) {
             return Err(Errno::BUSY);
         }
         *trigger = Some(self.triggers.set(handle.id, file, data)?);
-        self.handles.keep_trigger(&handle, None, data);
+        self.handles.keep_trigger(handle, None, data);
         Ok(())
     }
 
@@ -678,7 +696,7 @@ impl Server {
         if crate::container::lock(&handle.trigger).is_none()
             && let Some(text) = self.handles.kept_trigger(&handle)
         {
-            self.write(node, caller, handle.id, &text)?;
+            self.write(node, caller, handle.id, (0, &text))?;
         }
         match &*crate::container::lock(&handle.trigger) {
             Some(trigger) => {

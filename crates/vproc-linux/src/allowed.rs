@@ -41,7 +41,7 @@ const ACTS: &str = "it is there to be written to";
 /// refused when they are opened, too; here are those of which we know, and
 /// those that tell root more than others.
 const PROC_REFUSED: [(&[&str], &str); 4] = [
-    (&["self", "thread-self", "mounts", "net", "sysvipc", "locks", "key-users"], BELONGS_TO_READER),
+    (&["self", "thread-self", "mounts", "net", "sysvipc", "key-users"], BELONGS_TO_READER),
     (
         &[
             "kcore",
@@ -355,7 +355,6 @@ mod tests {
             "/proc/kcore",
             "/proc/keys",
             "/proc/key-users",
-            "/proc/locks",
             "/proc/kpageflags",
             "/proc/kmsg",
             "/proc/kallsyms",

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)] // generated bindings
 
-wit_bindgen::generate!({ path: "../../wit", world: "explained-policy", runtime_path: "wit_bindgen::rt" });
+wit_bindgen::generate!({ path: "../../wit", world: "complete-policy", runtime_path: "wit_bindgen::rt" });
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -46,6 +46,8 @@ impl wit::Guest for Policy {
 }
 
 mod explained;
+mod found;
+mod written;
 
 fn to_environment(environment: &wit::Environment) -> core::Environment<'_> {
     core::Environment {

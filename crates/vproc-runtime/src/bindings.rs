@@ -6,15 +6,16 @@
 mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit",
-        world: "explained-policy",
+        world: "complete-policy",
         ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
 use crate::policy::Limiter;
-use crate::{Refusal, Rendered};
+use crate::{Error, Refusal, Rendered};
 use generated::exports::vproc::policy::explainer;
 use generated::exports::vproc::policy::renderer as wit;
+use generated::exports::vproc::policy::{finder, writer};
 use vproc_snapshot::{
     CgroupVersion, Class, Content, Entry, Environment, Explanation, History, Kind, Knob, Manifest,
     Need, Process, Scope, Snapshot, Source, TaskCounts,
@@ -27,32 +28,43 @@ use wasmtime::component::{Instance, InstancePre};
 pub(crate) struct Contract {
     component: InstancePre<Limiter>,
     renderer: wit::GuestIndices,
-    /// What a policy may do without.
+    optional: Optional,
+}
+
+/// What a policy may do without.
+#[derive(Clone)]
+struct Optional {
     explainer: Option<explainer::GuestIndices>,
+    finder: Option<finder::GuestIndices>,
+    writer: Option<writer::GuestIndices>,
 }
 
 /// The contract, bound to an instance.
 pub(crate) struct Bound {
     instance: Instance,
     renderer: wit::Guest,
-    explainer: Option<explainer::GuestIndices>,
+    optional: Optional,
 }
 
 impl Contract {
     pub(crate) fn new(component: InstancePre<Limiter>) -> wasmtime::Result<Self> {
         let renderer = wit::GuestIndices::new(&component)?;
-        let explainer = explainer::GuestIndices::new(&component).ok();
-        Ok(Contract { component, renderer, explainer })
+        let optional = Optional {
+            explainer: explainer::GuestIndices::new(&component).ok(),
+            finder: finder::GuestIndices::new(&component).ok(),
+            writer: writer::GuestIndices::new(&component).ok(),
+        };
+        Ok(Contract { component, renderer, optional })
     }
 
     pub(crate) fn can_explain(&self) -> bool {
-        self.explainer.is_some()
+        self.optional.explainer.is_some()
     }
 
     pub(crate) fn instantiate(&self, store: &mut Store<Limiter>) -> wasmtime::Result<Bound> {
         let instance = self.component.instantiate(&mut *store)?;
         let renderer = self.renderer.load(&mut *store, &instance)?;
-        Ok(Bound { instance, renderer, explainer: self.explainer.clone() })
+        Ok(Bound { instance, renderer, optional: self.optional.clone() })
     }
 }
 
@@ -86,12 +98,45 @@ impl Bound {
         path: &str,
         snapshot: &Snapshot<'_>,
     ) -> wasmtime::Result<Option<Result<Explanation, Refusal>>> {
-        let Some(explainer) = &self.explainer else { return Ok(None) };
+        let Some(explainer) = &self.optional.explainer else { return Ok(None) };
         let explainer = explainer.load(&mut *store, &self.instance)?;
         let (settings, inputs) = (to_settings(snapshot.environment), to_inputs(snapshot));
         let snapshot = to_snapshot(snapshot, &settings, &inputs);
         let answer = explainer.call_explain(store, path, snapshot)?;
         Ok(Some(answer.map(explained::from_explanation).map_err(from_error)))
+    }
+
+    /// `None` where the policy has no such interface.
+    pub(crate) fn find(
+        &self,
+        store: &mut Store<Limiter>,
+        path: &str,
+        environment: &Environment,
+    ) -> wasmtime::Result<Option<Result<Entry, Refusal>>> {
+        let Some(finder) = &self.optional.finder else { return Ok(None) };
+        let finder = finder.load(&mut *store, &self.instance)?;
+        let settings = to_settings(environment);
+        let answer = finder.call_find(store, to_environment(environment, &settings), path)?;
+        Ok(Some(answer.map(from_entry).map_err(from_error)))
+    }
+
+    /// `None` where the policy has no such interface.
+    pub(crate) fn accept(
+        &self,
+        store: &mut Store<Limiter>,
+        path: &str,
+        snapshot: &Snapshot<'_>,
+        written: &[u8],
+    ) -> wasmtime::Result<Option<Result<Vec<u8>, Error>>> {
+        let Some(writer) = &self.optional.writer else { return Ok(None) };
+        let writer = writer.load(&mut *store, &self.instance)?;
+        let (settings, inputs) = (to_settings(snapshot.environment), to_inputs(snapshot));
+        let snapshot = to_snapshot(snapshot, &settings, &inputs);
+        let answer = writer.call_accept(store, path, snapshot, written)?;
+        Ok(Some(answer.map_err(|error| match error {
+            writer::WriteError::Invalid => Error::Invalid,
+            writer::WriteError::Refused(error) => Error::Refused(from_error(error)),
+        })))
     }
 }
 

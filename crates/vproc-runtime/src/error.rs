@@ -86,4 +86,7 @@ pub enum Error {
     /// It answered with an error.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// What was written is not a text for this file: EINVAL.
+    #[error("it does not take this text")]
+    Invalid,
 }

@@ -1,8 +1,8 @@
 //! What makes a manifest one that no host could serve.
 
 use std::collections::{HashMap, HashSet};
-use vproc_snapshot::pattern::is_pattern;
-use vproc_snapshot::{Kind, Manifest};
+use vproc_snapshot::pattern::{is_pattern, path_stands_for};
+use vproc_snapshot::{Entry, Kind, Manifest};
 
 /// `PATH_MAX` of `include/uapi/linux/limits.h`, less the NUL.
 const MAX_PATH: usize = 4095;
@@ -16,28 +16,43 @@ pub(crate) fn check(manifest: &Manifest) -> Result<(), String> {
     }
     let mut paths = HashSet::new();
     for entry in &manifest.entries {
-        let path = entry.path.escape_debug();
-        if !is_absolute(&entry.path) {
-            return Err(format!("`{path}` is not an absolute, normalised path"));
-        }
-        if entry.path.len() > MAX_PATH {
-            return Err(format!("a path is longer than {MAX_PATH} bytes"));
-        }
+        check_entry(entry)?;
         if !paths.insert(&entry.path) {
-            return Err(format!("{path} is declared twice"));
-        }
-        if entry.mode & !0o777 != 0 {
-            return Err(format!("{path} has mode {:o}, which is no permission", entry.mode));
-        }
-        if entry.needs.iter().any(|need| need.source.is_relative()) && !entry.is_pattern() {
-            return Err(format!("{path} names no process, and asks for files of the one it names"));
-        }
-        let mut keys = HashSet::new();
-        if let Some(need) = entry.needs.iter().find(|need| !keys.insert(&need.key)) {
-            return Err(format!("{path} has two needs with the key `{}`", need.key.escape_debug()));
+            return Err(format!("{} is declared twice", entry.path.escape_debug()));
         }
     }
     check_numbers(manifest)
+}
+
+/// Checks an entry that a policy gave for a path.
+pub(crate) fn check_found(path: &str, entry: &Entry) -> Result<(), String> {
+    check_entry(entry)?;
+    if entry.path == path || path_stands_for(&entry.path, path) {
+        return Ok(());
+    }
+    let (found, path) = (entry.path.escape_debug(), path.escape_debug());
+    Err(format!("asked for {path}, it gives the entry {found}"))
+}
+
+fn check_entry(entry: &Entry) -> Result<(), String> {
+    let path = entry.path.escape_debug();
+    if !is_absolute(&entry.path) {
+        return Err(format!("`{path}` is not an absolute, normalised path"));
+    }
+    if entry.path.len() > MAX_PATH {
+        return Err(format!("a path is longer than {MAX_PATH} bytes"));
+    }
+    if entry.mode & !0o777 != 0 {
+        return Err(format!("{path} has mode {:o}, which is no permission", entry.mode));
+    }
+    if entry.needs.iter().any(|need| need.source.is_relative()) && !entry.is_pattern() {
+        return Err(format!("{path} names no process, and asks for files of the one it names"));
+    }
+    let mut keys = HashSet::new();
+    if let Some(need) = entry.needs.iter().find(|need| !keys.insert(&need.key)) {
+        return Err(format!("{path} has two needs with the key `{}`", need.key.escape_debug()));
+    }
+    Ok(())
 }
 
 /// Checks paths with a `*`.
@@ -110,7 +125,7 @@ fn is_absolute(path: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use vproc_snapshot::{Class, Entry};
+    use vproc_snapshot::Class;
 
     fn checked(paths: &[&str]) -> Result<(), String> {
         let entry = |path: &&str| Entry {
@@ -143,6 +158,25 @@ mod tests {
         ] {
             let why = checked(paths).unwrap_err();
             assert!(why.contains("needs an entry for the directory /"), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_was_asked_for_is_of_that_path() {
+        let entry = |path: &str| Entry {
+            path: path.to_owned(),
+            kind: Kind::File,
+            mode: 0o444,
+            class: Class::Virtual,
+            summary: String::new(),
+            reason: String::new(),
+            needs: Vec::new(),
+            history: None,
+        };
+        assert_eq!(check_found("/proc/stat", &entry("/proc/stat")), Ok(()));
+        assert_eq!(check_found("/cpu/cpu7/x", &entry("/cpu/cpu*/x")), Ok(()));
+        for other in ["/proc/meminfo", "/cpu/cpu*/x", "proc/stat"] {
+            assert!(check_found("/proc/stat", &entry(other)).is_err(), "{other}");
         }
     }
 

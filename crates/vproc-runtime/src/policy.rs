@@ -1,11 +1,11 @@
 //! A loaded policy.
 
 use crate::bindings::{self, Contract};
-use crate::manifest::check;
-use crate::{Cache, Engine, Error};
+use crate::manifest::{check, check_found};
+use crate::{Cache, Engine, Error, Refusal};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
-use vproc_snapshot::{Environment, Explanation, Manifest, Snapshot};
+use vproc_snapshot::{Entry, Environment, Explanation, Manifest, Snapshot};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{ResourceLimiter, Store};
 
@@ -162,6 +162,11 @@ impl Policy {
         self.instance()?.declare(environment)
     }
 
+    /// The entry at a path alone; `None` where the policy can only declare all.
+    pub fn find(&self, path: &str, environment: &Environment) -> Result<Option<Entry>, Error> {
+        self.instance()?.find(path, environment)
+    }
+
     /// Renders an entry in a fresh instance.
     pub fn render(&self, path: &str, snapshot: &Snapshot<'_>) -> Result<Rendered, Error> {
         self.instance()?.render(path, snapshot)
@@ -220,6 +225,34 @@ impl Instance {
         }
         explained.check().map_err(Error::Explanation)?;
         Ok(explained)
+    }
+
+    /// The entry at a path, as [`Instance::declare`] lists it; `None` where the
+    /// policy cannot tell without declaring all.
+    pub fn find(&mut self, path: &str, environment: &Environment) -> Result<Option<Entry>, Error> {
+        let Some(found) = self.call(|bound, store| bound.find(store, path, environment))? else {
+            return Ok(None);
+        };
+        let entry = found?;
+        check_found(path, &entry).map_err(Error::Manifest)?;
+        Ok(Some(entry))
+    }
+
+    /// Gives a policy what a container wrote; returns the state of the entry
+    /// from now on.
+    pub fn accept(
+        &mut self,
+        path: &str,
+        snapshot: &Snapshot<'_>,
+        written: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let accepted = self.call(|bound, store| bound.accept(store, path, snapshot, written))?;
+        let state = accepted.ok_or(Refusal::Denied)??;
+        let (found, limit) = (state.len(), self.engine.limits().state);
+        if found > limit {
+            return Err(Error::Output { found, limit });
+        }
+        Ok(state)
     }
 
     fn call<T>(

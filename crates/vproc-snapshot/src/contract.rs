@@ -136,12 +136,15 @@ impl Entry {
         let is_named = || settings.iter().any(|setting| setting.knob == self.path);
         let is_in = |directory: &&str| self.path.starts_with(*directory);
         let is_single_file = || self.kind != Kind::Directory && !self.is_pattern();
+        let is_own = || matches!(self.class, Class::Virtual | Class::Constant);
         let is_ours = || !matches!(self.class, Class::Passed | Class::Denied) || is_named();
         !self.is_of_processes()
             && (!self.path.starts_with("/proc/")
-                || !["/proc/sys/", "/proc/sysvipc/"].iter().any(is_in)
-                    && is_single_file()
-                    && is_ours())
+                || is_single_file()
+                    && match ["/proc/sys/", "/proc/sysvipc/"].iter().any(is_in) {
+                        true => is_own(),
+                        false => is_ours(),
+                    })
     }
 
     /// Whether it is about the container's processes one by one, as `/proc/17`
@@ -166,7 +169,7 @@ pub struct Knob {
 }
 
 /// Everything that a policy serves and asks for, under given settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     /// A short name.
     pub name: String,

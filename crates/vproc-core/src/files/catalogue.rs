@@ -129,9 +129,6 @@ rows! {
         "locks of the kernel (kernel/locking/lockdep_proc.c)";
     LOCKDEP_STATS = DENIED File 0o400 "/proc/lockdep_stats"
         "locks of the kernel (kernel/locking/lockdep_proc.c)";
-    LOCKS = DENIED File 0o444 "/proc/locks"
-        "its rows and pids are those of the procfs that is read (locks_show in fs/locks.c); the \
-         container's own file is right";
     PROFILE = DENIED File 0o644 "/proc/profile" "where the kernel spends its time (kernel/profile.c)";
     SYSRQ_TRIGGER = DENIED File 0o200 "/proc/sysrq-trigger"
         "takes commands such as a reboot (drivers/tty/sysrq.c)";
@@ -166,7 +163,7 @@ mod tests {
         for entry in [&KEYS, &KCORE, &ACPI] {
             assert_eq!(crate::render(entry.path, &nothing).unwrap().text, "");
         }
-        for entry in [&KMSG, &LOCKS, &DYNAMIC_DEBUG] {
+        for entry in [&KMSG, &KALLSYMS, &DYNAMIC_DEBUG] {
             assert_eq!(crate::render(entry.path, &nothing), Err(Error::Denied));
         }
         for entry in declared {

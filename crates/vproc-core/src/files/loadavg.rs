@@ -33,7 +33,7 @@ pub(super) static ENTRY: Entry = Entry {
     summary: "averages of the container's own running and blocked tasks",
     reason: "there is no load average of a cgroup: it is computed as kernel/sched/loadavg.c does",
     needs: &[&[Need::host(HOST, "/proc/loadavg"), Need::tasks(TASKS)]],
-    history: Some(History { format: "vproc.loadavg/1", interval_ms: 5000 }),
+    history: Some(History { format: "vproc.loadavg/1", interval_ms: 5000, accept: None }),
     render,
 };
 

@@ -41,7 +41,7 @@ use usage::Usage;
 pub const NEEDS: &[Need] = usage::NEEDS;
 
 /// The format of [`CpuTimes::into_state`].
-pub const HISTORY: History = History { format: "vproc.cputime/1", interval_ms: 0 };
+pub const HISTORY: History = History { format: "vproc.cputime/1", interval_ms: 0, accept: None };
 
 /// CPU time of every CPU that a container sees.
 #[derive(Debug)]

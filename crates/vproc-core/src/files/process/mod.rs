@@ -29,6 +29,7 @@ mod groups;
 mod guarded;
 mod ids;
 mod listing;
+mod locks;
 mod mounts;
 mod oom;
 mod places;
@@ -45,7 +46,7 @@ use alloc::vec::Vec;
 use guarded::{links, passed};
 
 /// Every entry below `/proc/PID`, and those that name processes.
-pub static ENTRIES: &[&[Entry]] = &[listing::ENTRIES, OF_PROCESS, OF_THREAD];
+pub static ENTRIES: &[&[Entry]] = &[listing::ENTRIES, locks::ENTRIES, OF_PROCESS, OF_THREAD];
 
 type Rendered = Result<Option<Vec<u8>>, Error>;
 

@@ -20,7 +20,9 @@
 //! `random/uuid` is denied: it must be another at each read, and a text may be
 //! handed out to two readers.
 //!
-//! Writing is not possible; the modes are the kernel's.
+//! A container may write to what is `fixed`, and to `computed` numbers, where the
+//! kernel's mode has a `w`: the text stays in the container, and changes nothing
+//! but what this file shows there ([`overlay`]). To all else it cannot write.
 //!
 //! Sources: `Documentation/admin-guide/sysctl/{kernel,vm,fs,user,net}.rst`,
 //! `kernel/utsname_sysctl.c`, `ipc/ipc_sysctl.c`, `ipc/mq_sysctl.c`,
@@ -31,6 +33,7 @@
 //! lxcfs does not have these files.
 
 mod boot_id;
+mod overlay;
 mod sizes;
 mod table;
 

@@ -1,9 +1,10 @@
 //! The files, and the rule of each.
 
 use super::boot_id::boot_id;
+use super::overlay::{self, overlay};
 use super::{ITSELF, fixed, itself, sizes};
 use crate::cgroup::{cpu, hugetlb, memory};
-use crate::contract::{Class, Entry, Kind, Need};
+use crate::contract::{Class, Entry, History, Kind, Need};
 use crate::files::meminfo::HOST_NEED;
 use crate::{Error, process};
 
@@ -33,10 +34,11 @@ const fn entry(
     class: Class,
     texts: [&'static str; 2],
     needs: &'static [&'static [Need]],
+    history: Option<History>,
     render: crate::contract::Render,
 ) -> Entry {
     let [summary, reason] = texts;
-    Entry { path, kind: Kind::File, mode, class, summary, reason, needs, history: None, render }
+    Entry { path, kind: Kind::File, mode, class, summary, reason, needs, history, render }
 }
 
 macro_rules! row {
@@ -47,6 +49,7 @@ macro_rules! row {
             Class::Passed,
             [OWN, $reason],
             &[&[Need::namespaced(ITSELF, concat!("/proc/", $path))]],
+            None,
             itself,
         )
     };
@@ -57,16 +60,18 @@ macro_rules! row {
             Class::Passed,
             [AS_HOST, $reason],
             &[&[Need::host(ITSELF, concat!("/proc/sys/", $path))]],
+            None,
             itself,
         )
     };
-    (fixed $mode:literal $path:literal $reason:ident $text:literal) => {
+    (fixed $mode:tt $path:literal $reason:ident $text:literal) => {
         entry(
             concat!("/proc/sys/", $path),
             $mode,
             Class::Constant,
             [FIXED, $reason],
             &[&[Need::host(ITSELF, concat!("/proc/sys/", $path))]],
+            overlay!($mode $text),
             |view, out| fixed(view, out, $text),
         )
     };
@@ -77,16 +82,24 @@ macro_rules! row {
             Class::Denied,
             ["cannot be opened", RANDOM],
             &[],
+            None,
             |_, _| Err(Error::Denied),
         )
     };
-    (computed $mode:literal $path:literal $reason:ident $summary:literal $render:path, $($needs:expr),*) => {
+    (computed $mode:literal $path:literal $($rest:tt)*) => {
+        row!(@ None, $mode $path $($rest)*)
+    };
+    (settable $mode:literal $path:literal $($rest:tt)*) => {
+        row!(@ overlay::NUMBER, $mode $path $($rest)*)
+    };
+    (@ $history:expr, $mode:literal $path:literal $reason:ident $summary:literal $render:path, $($needs:expr),*) => {
         entry(
             concat!("/proc/sys/", $path),
             $mode,
             Class::Virtual,
             [$summary, $reason],
             &[&[Need::host(ITSELF, concat!("/proc/sys/", $path))], $($needs),*],
+            $history,
             $render,
         )
     };
@@ -276,7 +289,7 @@ table! {
     (fixed 0o644 "kernel/random/write_wakeup_threshold" COUNTS_ALL "256")
     (computed 0o444 "kernel/random/boot_id" BOOT "a UUID of the container, from when its init was started" boot_id, &[process::START])
     (denied 0o444 "kernel/random/uuid")
-    (computed 0o644 "kernel/threads-max" BY_MEMORY "pids.max, or what the kernel allows for as much memory" sizes::threads_max, &[HOST_NEED], memory::NEEDS, sizes::TASK_NEEDS)
+    (settable 0o644 "kernel/threads-max" BY_MEMORY "pids.max, or what the kernel allows for as much memory" sizes::threads_max, &[HOST_NEED], memory::NEEDS, sizes::TASK_NEEDS)
     (namespaced 0o644 "sys/kernel/pid_max" PIDNS)
     (computed 0o666 "kernel/ns_last_pid" PIDNS "the newest pid of the container" sizes::ns_last_pid, &[Need::tasks(sizes::TASKS)])
     (computed 0o644 "kernel/watchdog_cpumask" MACHINE "the CPUs that online lists" sizes::watchdog_cpumask, cpu::NEEDS)
@@ -317,10 +330,10 @@ table! {
     (fixed 0o644 "vm/panic_on_oom" MACHINE "0")
     (fixed 0o644 "vm/nr_overcommit_hugepages" MACHINE "0")
     (fixed 0o644 "vm/hugetlb_shm_group" MACHINE "0")
-    (computed 0o644 "vm/swappiness" TREATS_ALL "the group's on v1, else the host's" sizes::swappiness, sizes::SWAPPINESS_NEEDS)
-    (computed 0o644 "vm/min_free_kbytes" BY_MEMORY "what the kernel keeps free of as much memory" sizes::min_free_kbytes, &[HOST_NEED], memory::NEEDS)
-    (computed 0o644 "vm/user_reserve_kbytes" BY_MEMORY "what the kernel reserves of as much memory" sizes::user_reserve_kbytes, &[HOST_NEED], memory::NEEDS)
-    (computed 0o644 "vm/nr_hugepages" COUNTS_ALL "HugePages_Total of meminfo" sizes::nr_hugepages, &[HOST_NEED], memory::NEEDS, memory::V1_KERNEL_NEEDS, memory::SWAP_NEEDS, hugetlb::NEEDS)
+    (settable 0o644 "vm/swappiness" TREATS_ALL "the group's on v1, else the host's" sizes::swappiness, sizes::SWAPPINESS_NEEDS)
+    (settable 0o644 "vm/min_free_kbytes" BY_MEMORY "what the kernel keeps free of as much memory" sizes::min_free_kbytes, &[HOST_NEED], memory::NEEDS)
+    (settable 0o644 "vm/user_reserve_kbytes" BY_MEMORY "what the kernel reserves of as much memory" sizes::user_reserve_kbytes, &[HOST_NEED], memory::NEEDS)
+    (settable 0o644 "vm/nr_hugepages" COUNTS_ALL "HugePages_Total of meminfo" sizes::nr_hugepages, &[HOST_NEED], memory::NEEDS, memory::V1_KERNEL_NEEDS, memory::SWAP_NEEDS, hugetlb::NEEDS)
     (passed 0o644 "fs/nr_open" LIMITS_ALL)
     (passed 0o644 "fs/mount-max" LIMITS_ALL)
     (passed 0o644 "fs/pipe-max-size" LIMITS_ALL)

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::*;
+use crate::WriteError;
 use crate::contract::{Class, Content, Input, Source};
 use crate::testing::{cgroup, host, snapshot, tasks};
 use alloc::string::String;
@@ -93,5 +94,76 @@ fn a_boot_is_a_containers_run() {
     for boot in ["", "8f7cdfa3\n", "8f7cdfa3-ce77-41e6-b972-9be4e123030g\n"] {
         let error = id(boot, 1, 1).unwrap_err();
         assert!(matches!(error, Error::MalformedInput { key: ITSELF, .. }), "{boot}");
+    }
+}
+
+fn write(path: &str, inputs: Vec<Input<'_>>, written: &[u8]) -> Result<String, WriteError> {
+    let path = format!("/proc/sys/{path}");
+    let mut snapshot = snapshot(inputs);
+    let state = crate::accept(&path, &snapshot, written)?;
+    snapshot.state = Some(&state);
+    Ok(crate::render(&path, &snapshot)?.text)
+}
+
+#[test]
+fn what_a_container_writes_it_reads_as_the_kernel_prints_it() {
+    let printk = || vec![host(ITSELF, "7\t4\t1\t7\n")];
+    assert_eq!(write("kernel/printk", printk(), b"3 4  1 3\n").unwrap(), "3\t4\t1\t3\n");
+    assert_eq!(write("kernel/printk", printk(), b"8").unwrap(), "8\t4\t1\t7\n");
+    assert_eq!(write("kernel/printk", printk(), b"-0x10\n").unwrap(), "-16\t4\t1\t7\n");
+    let one = |text: &'static str| vec![host(ITSELF, text)];
+    assert_eq!(write("fs/file-max", one("1\n"), b"5000000000\n\0").unwrap(), "5000000000\n");
+    assert_eq!(write("vm/swappiness", one("60\n"), b"10").unwrap(), "10\n");
+    let pattern = b"/cores/%e.%p\nrest";
+    assert_eq!(write("kernel/core_pattern", one("|x\n"), pattern).unwrap(), "/cores/%e.%p\n");
+    assert_eq!(write("kernel/modprobe", one("/sbin/modprobe\n"), b"").unwrap(), "\n");
+}
+
+#[test]
+fn what_the_kernel_would_not_take_is_refused() {
+    let invalid = Err(WriteError::Invalid);
+    let values: [&[u8]; 11] = [
+        b"",
+        b"\n",
+        b"x",
+        b"1 x",
+        b"1 2 3 4 5",
+        b"2147483648",
+        b"--1",
+        b"-",
+        b"0x",
+        b"0x-1",
+        b"\xff",
+    ];
+    for written in values {
+        let own = vec![host(ITSELF, "7\t4\t1\t7\n")];
+        assert_eq!(write("kernel/printk", own, written), invalid, "{written:?}");
+    }
+    let own = || vec![host(ITSELF, "60\n")];
+    assert_eq!(write("vm/swappiness", own(), b"-1"), invalid);
+    assert_eq!(write("vm/swappiness", own(), b"9223372036854775808"), invalid);
+    assert_eq!(write("kernel/core_pattern", own(), &[b'a'; 256]), invalid);
+    let denied = Err(WriteError::Refused(Error::Denied));
+    // Not the container's own, or not to be written to.
+    for path in ["vm/overcommit_memory", "kernel/hostname", "kernel/random/boot_id", "fs/file-nr"] {
+        assert_eq!(write(path, own(), b"1"), denied, "{path}");
+    }
+    assert_eq!(write("x", own(), b"1"), Err(WriteError::Refused(Error::UnsupportedPath)));
+    let mut of_host = snapshot(own());
+    of_host.is_host = true;
+    assert_eq!(crate::accept("/proc/sys/vm/swappiness", &of_host, b"1"), Err(Error::Denied.into()));
+    of_host.state = Some(b"1\n");
+    assert_eq!(crate::render("/proc/sys/vm/swappiness", &of_host).unwrap().text, "60\n");
+}
+
+#[test]
+fn one_may_write_to_what_has_a_w_and_is_constant_or_a_number() {
+    for entry in TABLE {
+        let takes = entry.history.is_some_and(|history| history.accept.is_some());
+        let may = entry.mode & 0o222 != 0
+            && matches!(entry.class, Class::Constant | Class::Virtual)
+            && !["/proc/sys/kernel/ns_last_pid", "/proc/sys/kernel/watchdog_cpumask"]
+                .contains(&entry.path);
+        assert_eq!(takes, may, "{}", entry.path);
     }
 }

@@ -2,17 +2,20 @@
 //! `vprocctl` embeds is loaded in Node and in Python, which render each capture
 //! of `fixtures/`, and captures that take a state or give an error.
 //!
-//! The hosts are the programs in `embed/`, which are examples for embedders
-//! too. What they need is installed once, below cargo's target directory.
+//! Node has the package of `embed/npm`; Python the program in `tests/embed`,
+//! which is an example for embedders too. What they need is installed once, below
+//! cargo's target directory.
 
+mod install;
+
+use install::*;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use tempfile::TempDir;
-use vproc_runtime::{Digest, Engine, Error, Options, Policy, Refusal};
+use vproc_runtime::{Engine, Error, Options, Policy, Refusal};
 use vproc_snapshot::{Capture, Content, Entry, Readings, Setting};
 use vproc_tests::{empty, skip};
 
@@ -21,37 +24,14 @@ const FEWEST_FIXTURES: usize = 3;
 
 #[test]
 fn node_renders_the_same() {
-    let install = |directory: &Path| {
-        available(
-            Command::new("npm")
-                .args(["ci", "--ignore-scripts", "--engine-strict", "--no-audit", "--no-fund"])
-                .args(["--fetch-retries=1", "--fetch-timeout=60000"])
-                .current_dir(directory),
-        )
-    };
-    let installed = available(Command::new("node").arg("--version"))
-        .and_then(|()| installed("node", &["package.json", "package-lock.json"], install));
-    let installed = match installed {
-        Ok(directory) => directory,
+    let package = match package() {
+        Ok(package) => package,
         Err(reason) => return skip("embedding: node_renders_the_same", &reason),
     };
-    // Below the installation, because Node looks for packages in the
-    // directories above a module.
-    let directory = TempDir::new_in(installed).unwrap();
-    let directory = directory.path();
-    for script in ["transpile.mjs", "render.mjs"] {
-        fs::copy(sources("node").join(script), directory.join(script)).unwrap();
-    }
-    fs::write(directory.join("policy.wasm"), vproc_default::COMPONENT).unwrap();
-    let node = || {
-        let mut node = Command::new("node");
-        node.current_dir(directory);
-        node
-    };
-    succeed(node().args(["transpile.mjs", "policy.wasm", "policy"]));
-    renders_the_same(directory, || {
-        let mut render = node();
-        render.args(["render.mjs", "policy/policy.js"]);
+    let project = project(&package, &["test/render.mjs"]);
+    renders_the_same(project.path(), || {
+        let mut render = Command::new("node");
+        render.current_dir(project.path()).arg("render.mjs");
         render
     });
 }
@@ -68,7 +48,7 @@ fn python_renders_the_same() {
         )
     };
     let installed = available(Command::new("python3").arg("--version"))
-        .and_then(|()| installed("python", &["requirements.txt"], install));
+        .and_then(|()| installed(&sources("python"), &["requirements.txt"], install));
     let installed = match installed {
         Ok(directory) => directory,
         Err(reason) => return skip("embedding: python_renders_the_same", &reason),
@@ -256,90 +236,6 @@ fn refused(error: Error) -> Value {
     }
 }
 
-// --------------------------------------------------------------- installing
-
 fn sources(host: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("embed").join(host)
-}
-
-/// The directory in which `install` ran beside a copy of these files. It runs
-/// again when one of them changed. An error says why the host cannot be had.
-fn installed(
-    host: &str,
-    files: &[&str],
-    install: impl FnOnce(&Path) -> Result<(), String>,
-) -> Result<PathBuf, String> {
-    let name = format!("embed-{host}");
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
-    let lock = File::create(directory.with_extension("lock")).unwrap();
-    lock.lock().unwrap();
-    let read = |file: &&str| fs::read(sources(host).join(file)).unwrap();
-    let wanted = Digest::of(&files.iter().flat_map(read).collect::<Vec<_>>()).to_string();
-    let stamp = directory.join("installed");
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
-        return Ok(directory);
-    }
-    match fs::remove_dir_all(&directory) {
-        Err(error) if error.kind() != ErrorKind::NotFound => panic!("{name}: {error}"),
-        _ => fs::create_dir(&directory).unwrap(),
-    }
-    for file in files {
-        fs::copy(sources(host).join(file), directory.join(file)).unwrap();
-    }
-    install(&directory)?;
-    fs::write(stamp, wanted).unwrap();
-    Ok(directory)
-}
-
-/// What npm, pip and venv say where a package, or what it takes to get it,
-/// cannot be had on this machine. Any other failure of theirs is one of ours.
-const UNAVAILABLE: &[&str] = &[
-    // No network.
-    "EAI_AGAIN",
-    "ECONNREFUSED",
-    "ECONNRESET",
-    "EHOSTUNREACH",
-    "ENETUNREACH",
-    "ENOTFOUND",
-    "ERR_SOCKET_TIMEOUT",
-    "ETIMEDOUT",
-    "ConnectTimeoutError",
-    "NewConnectionError",
-    "ProxyError",
-    "ReadTimeoutError",
-    // The registry does not have it.
-    "E404",
-    "ETARGET",
-    "No matching distribution found",
-    // Too old a Node; a Python that was packaged without venv.
-    "EBADENGINE",
-    "ensurepip is not available",
-];
-
-/// Runs a step of an installation. An error says why it cannot work here.
-fn available(command: &mut Command) -> Result<(), String> {
-    let program = command.get_program().display().to_string();
-    let output = match command.output() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(format!("there is no {program}"));
-        }
-        output => output.unwrap(),
-    };
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    let telling = |line: &&str| UNAVAILABLE.iter().any(|sign| line.contains(sign));
-    match said.lines().rev().find(telling) {
-        Some(line) => Err(format!("{program} says: {}", line.trim())),
-        None => panic!("{command:?}: {}\n{said}", output.status),
-    }
-}
-
-fn succeed(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
-    output
 }

@@ -1,0 +1,178 @@
+//! Programs of other languages, and what they need, installed once below
+//! cargo's target directory.
+
+#![allow(dead_code)] // no target uses all of it
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+use vproc_runtime::Digest;
+
+/// The project's own directory.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// The directory in which `install` ran beside a copy of these files of
+/// `sources`. It runs again when one of them changed. An error says why it
+/// cannot be had.
+pub(crate) fn installed(
+    sources: &Path,
+    files: &[&str],
+    install: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
+    let name = format!("embed-{}", sources.file_name().unwrap().display());
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
+    let lock = File::create(directory.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let read = |file: &&str| fs::read(sources.join(file)).unwrap();
+    let wanted = Digest::of(&files.iter().flat_map(read).collect::<Vec<_>>()).to_string();
+    let stamp = directory.join("installed");
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(directory);
+    }
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => panic!("{name}: {error}"),
+        _ => fs::create_dir(&directory).unwrap(),
+    }
+    for file in files {
+        fs::copy(sources.join(file), directory.join(file)).unwrap();
+    }
+    install(&directory)?;
+    fs::write(stamp, wanted).unwrap();
+    Ok(directory)
+}
+
+/// What npm, pip and venv say where a package, or what it takes to get it,
+/// cannot be had on this machine. Any other failure of theirs is one of ours.
+const UNAVAILABLE: &[&str] = &[
+    // No network.
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "EHOSTUNREACH",
+    "ENETUNREACH",
+    "ENOTFOUND",
+    "ERR_SOCKET_TIMEOUT",
+    "ETIMEDOUT",
+    "ConnectTimeoutError",
+    "NewConnectionError",
+    "ProxyError",
+    "ReadTimeoutError",
+    // The registry does not have it.
+    "E404",
+    "ETARGET",
+    "No matching distribution found",
+    // Too old a Node; a Python that was packaged without venv.
+    "EBADENGINE",
+    "ensurepip is not available",
+];
+
+/// Runs a step of an installation. An error says why it cannot work here.
+pub(crate) fn available(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().display().to_string();
+    let output = match command.output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(format!("there is no {program}"));
+        }
+        output => output.unwrap(),
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let telling = |line: &&str| UNAVAILABLE.iter().any(|sign| line.contains(sign));
+    match said.lines().rev().find(telling) {
+        Some(line) => Err(format!("{program} says: {}", line.trim())),
+        None => panic!("{command:?}: {}\n{said}", output.status),
+    }
+}
+
+pub(crate) fn succeed(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+    output
+}
+
+// ------------------------------------------------------------------------ npm
+
+/// The tools that build the package and the page, as `embed/package-lock.json`
+/// has them.
+pub(crate) fn tools() -> Result<PathBuf, String> {
+    let install = |directory: &Path| {
+        available(
+            Command::new("npm")
+                .args(["ci", "--ignore-scripts", "--engine-strict", "--no-audit", "--no-fund"])
+                .args(["--fetch-retries=1", "--fetch-timeout=60000"])
+                .current_dir(directory),
+        )
+    };
+    available(Command::new("node").arg("--version"))?;
+    installed(&root().join("embed"), &["package.json", "package-lock.json"], install)
+}
+
+/// Runs `embed/build.mjs` from a copy below the tools, because Node looks for
+/// packages in the directories above a module.
+pub(crate) fn build(what: &str, target: &Path) -> Result<(), String> {
+    let stage = TempDir::new_in(tools()?).unwrap();
+    copy(&root().join("embed"), stage.path());
+    let component = stage.path().join("policy.wasm");
+    fs::write(&component, vproc_default::COMPONENT).unwrap();
+    let mut node = Command::new("node");
+    let node = node.arg("build.mjs").arg(what).arg(root()).arg(component).arg(target);
+    succeed(node.current_dir(stage.path()));
+    Ok(())
+}
+
+/// The tarball of the package, from `npm pack`.
+pub(crate) struct Package {
+    directory: TempDir,
+}
+
+pub(crate) fn package() -> Result<Package, String> {
+    let directory = TempDir::new_in(tools()?).unwrap();
+    build("npm", &directory.path().join("npm"))?;
+    let mut npm = Command::new("npm");
+    let npm = npm.args(["pack", "--ignore-scripts", "--pack-destination"]).arg(directory.path());
+    succeed(npm.current_dir(directory.path().join("npm")));
+    Ok(Package { directory })
+}
+
+impl Package {
+    pub(crate) fn tarball(&self) -> PathBuf {
+        let files = fs::read_dir(self.directory.path()).unwrap().map(|file| file.unwrap().path());
+        let mut tarballs = files.filter(|file| file.extension().is_some_and(|e| e == "tgz"));
+        tarballs.next().expect("npm packs one")
+    }
+}
+
+/// An empty project into which the package was installed without a network, with
+/// these files of `embed/`. It is not below the tools, which would be found.
+pub(crate) fn project(package: &Package, files: &[&str]) -> TempDir {
+    let project = TempDir::new().unwrap();
+    fs::write(project.path().join("package.json"), r#"{ "type": "module" }"#).unwrap();
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    succeed(npm.arg(package.tarball()).current_dir(project.path()));
+    for file in files {
+        let file = root().join("embed").join(file);
+        fs::copy(&file, project.path().join(file.file_name().unwrap())).unwrap();
+    }
+    project
+}
+
+fn copy(from: &Path, to: &Path) {
+    for file in fs::read_dir(from).unwrap().map(|file| file.unwrap()) {
+        let target = to.join(file.file_name());
+        if !file.file_type().unwrap().is_dir() {
+            fs::copy(file.path(), target).unwrap();
+        } else if file.file_name() != "node_modules" {
+            fs::create_dir(&target).unwrap();
+            copy(&file.path(), &target);
+        }
+    }
+}

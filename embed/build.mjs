@@ -8,7 +8,7 @@
 // see to that.
 
 import { execFileSync } from "node:child_process";
-import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -30,8 +30,7 @@ if (what === "npm" && directory !== undefined) {
 async function buildPackage(target) {
   const source = join(here, "npm");
   if (target !== source) {
-    await rm(target, { recursive: true, force: true });
-    await mkdir(dirname(target), { recursive: true });
+    await mkdir(target, { recursive: true });
     await cp(source, target, { recursive: true });
   }
   // From where the transpiler is installed, not from where it goes.

@@ -4,7 +4,7 @@
 // Needs `@bytecodealliance/jco-transpile`; what it makes needs nothing.
 
 import { createHash } from "node:crypto";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { transpile, writeFiles } from "@bytecodealliance/jco-transpile";
 
@@ -13,7 +13,6 @@ if (directory === undefined) {
   console.error("usage: vproc-transpile policy.wasm DIRECTORY");
   process.exit(2);
 }
-await rm(directory, { recursive: true, force: true });
 const { files } = await transpile(policy, {
   name: "policy",
   outDir: directory,

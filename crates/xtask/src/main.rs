@@ -4,6 +4,7 @@
 //! machine does everything with one of them.
 
 mod compare;
+mod embed;
 mod kernels;
 mod lxcfs_tests;
 
@@ -19,6 +20,10 @@ usage: cargo xtask COMMAND
   test    run every test
   check   rustfmt, clippy and rustdoc, without warnings
   docs    write docs/reference: a page for each module of files
+  npm [DIR]
+          build the package for Node and browsers, and pack it; needs Node
+  playground [DIR]
+          build the page that renders captures in a browser; needs Node
   bench   print the benchmarks, as ratios of one run
   bench --mount [OPTIONS]
           the same for files that are read through a mount, beside lxcfs;
@@ -44,6 +49,8 @@ fn main() -> ExitCode {
         "test" => test(rest),
         "check" => check(),
         "docs" => docs(),
+        "npm" => embed::npm(rest),
+        "playground" => embed::playground(rest),
         "bench" => bench(rest),
         "compare-lxcfs" => compare::compare(rest),
         "lxcfs-tests" => lxcfs_tests::main(rest),

@@ -1,0 +1,305 @@
+// The page in a browser: node playground.mjs CHECK chromium index.html [FILE...]
+//
+// The checks are those of `tests/playground.rs`, which says what the files are.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import { chromium } from "playwright-core";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const [check, executablePath, file, ...files] = process.argv.slice(2);
+const json = (path) => JSON.parse(readFileSync(path, "utf8"));
+const browser = await chromium.launch({
+  executablePath,
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+});
+
+/** What was asked of a network, and what went wrong. */
+const requests = [];
+const complaints = [];
+
+async function open({ url = pathToFileURL(file).href, width = 1280, height = 800, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, ...options });
+  const page = await context.newPage();
+  page.on("request", (request) => requests.push(request.url()));
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("dialog", (dialog) => complaints.push(dialog.message()));
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  await page.goto(url);
+  await page.waitForFunction(() => document.body.dataset.counted);
+  return page;
+}
+
+const limit = (page, level, name) => page.locator(`input[data-level="${level}"][data-limit="${name}"]`);
+const status = (page) => page.locator("#status").textContent();
+
+async function choose(page, path) {
+  await page.locator(`#files button[data-path="${path}"]`).evaluate((button) => button.click());
+}
+
+/** The container's text, line by line, from what a person sees. */
+async function text(page) {
+  for (const more of await page.locator("button.more").all()) await more.click();
+  return page.evaluate(() => {
+    const cells = [...document.querySelectorAll("#text td.own:not(.none)")];
+    const lines = cells.map((cell) => {
+      const own = cell.cloneNode(true);
+      own.querySelectorAll(".sr").forEach((word) => word.remove());
+      return own.textContent;
+    });
+    return lines.map((line) => `${line}\n`).join("");
+  });
+}
+
+/** What `vprocctl render --json` printed, and the page shows. */
+async function sameTexts(page, expected) {
+  for (const { path, text: own } of expected) {
+    await choose(page, path);
+    const found = await text(page);
+    assert.equal(found, own === "" || own.endsWith("\n") ? own : `${own}\n`, path);
+  }
+}
+
+const checks = {
+  async renders() {
+    const page = await open();
+    for (let place = 0; place < files.length; place += 2) {
+      await page.selectOption("#capture", files[place]);
+      const expected = json(files[place + 1]);
+      const paths = await page.locator("#files button").evaluateAll((all) => all.map((b) => b.dataset.path));
+      assert.deepEqual(paths, expected.map(({ path }) => path), files[place]);
+      await sameTexts(page, expected);
+    }
+  },
+
+  async limits() {
+    const page = await open();
+    await page.selectOption("#capture", "v1-nested");
+    assert.match(await text(page), /^MemTotal: +204800 kB/);
+    await page.locator("#text button.value").first().click();
+    await limit(page, 1, "Memory").fill("100M");
+    await limit(page, 1, "CPUs").fill("1.2");
+    const why = await page.locator("#why").textContent();
+    assert.match(why, /MemTotal 102400 kB/);
+    assert.match(why, /Decided by memory\.limit_in_bytes at \/vproc-fx\/pod \(1 above the leaf\)/);
+    assert.equal(await page.locator("#why tr.decides").count(), 1);
+    await limit(page, 1, "Memory").fill("90M");
+    assert.match(await status(page), /^\d+ lines changed in \/proc\/meminfo; MemTotal 92160 kB, decided by .*\/vproc-fx\/pod/);
+    assert.equal(await page.locator("#text tr.changed td.own").first().textContent(), "differs: MemTotal:          92160 kB");
+    await sameTexts(page, json(files[0]));
+    // What is no amount changes nothing, and says so.
+    await choose(page, "/proc/meminfo");
+    const before = await text(page);
+    await limit(page, 1, "Memory").fill("much");
+    assert.equal(await page.locator("#limit-1-Memory-error").textContent(), "an amount, such as 256M, or max");
+    assert.equal(await limit(page, 1, "Memory").getAttribute("aria-invalid"), "true");
+    assert.equal(await text(page), before);
+    await page.locator("#reset").click();
+    assert.match(await text(page), /^MemTotal: +204800 kB/);
+    assert.equal(await limit(page, 1, "Memory").inputValue(), "200M");
+  },
+
+  async knobs() {
+    const page = await open();
+    await page.selectOption("#capture", "v1-nested");
+    const names = await page.locator("#knobs .knob > :is(legend, label)").allTextContents();
+    const declared = json(files[0]).map(({ name }) => name).filter((name) => !name.startsWith("/"));
+    assert.deepEqual(names, declared);
+    await page.locator('input[name="knob-cpus"][value="cpuset"]').check({ force: true });
+    await sameTexts(page, json(files[1]));
+    await page.locator("#knob-cpu-minimum").fill("none");
+    assert.match(await page.locator("#knobs-error").textContent(), /`cpu-minimum`: `none` is not what it takes/);
+    await page.locator("#knob-cpu-minimum").fill("2");
+    assert.equal(await page.locator("#knobs-error").textContent(), "");
+    // Each path is a knob.
+    await choose(page, "/proc/stat");
+    await page.selectOption("#treatment", "deny");
+    assert.equal(await page.locator("#file-error").textContent(), "/proc/stat: the policy or a setting denies it");
+    await page.waitForFunction(() => document.querySelector('[data-path="/proc/stat"] .verdict').textContent === "denied");
+    await page.selectOption("#treatment", "mask");
+    assert.equal(await page.locator("#text .empty").textContent(), "The file is empty.");
+    assert.equal(await text(page), "");
+    await page.selectOption("#treatment", "pass");
+    assert.match(await status(page), /changed in \/proc\/stat/);
+    assert.equal(await page.locator("#text tr.differs").count(), 0);
+  },
+
+  async refuses() {
+    const page = await open();
+    const good = readFileSync(files[0], "utf8");
+    const offer = async (name, content) => {
+      await page.locator("#file").setInputFiles({ name, mimeType: "application/json", buffer: Buffer.from(content) });
+      await page.waitForFunction(
+        (name) => document.getElementById("capture-error").textContent.startsWith(name),
+        `${name}: `,
+      );
+      return page.locator("#capture-error").textContent();
+    };
+    assert.match(await offer("cut.json", good.slice(0, good.length / 2)), /not a capture: it is not JSON/);
+    assert.match(await offer("list.json", "[1]"), /not a capture: it has no `vproc-capture`/);
+    assert.match(await offer("new.json", good.replace('"vproc-capture": 1', '"vproc-capture": 9')), /of format 9/);
+    assert.match(await offer("<b>.json", "<b>"), /^<b>\.json: not a capture/);
+    // Too large for `setInputFiles`.
+    await page.evaluate(() => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([" ".repeat((64 << 20) + 1)], "large.json"));
+      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+    });
+    await page.waitForFunction(() => /^large\.json: .*64 MiB/.test(document.getElementById("capture-error").textContent));
+    // What was shown is still shown.
+    assert.match(await text(page), /^MemTotal: +204800 kB/);
+    // A dropped file is as good as a chosen one, and ends the complaint.
+    await page.evaluate((content) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([content], "dropped.json"));
+      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+    }, good);
+    await page.waitForFunction(() => document.getElementById("capture").value === "dropped.json");
+    assert.equal(await page.locator("#capture-error").textContent(), "");
+  },
+
+  async hostile() {
+    const page = await open();
+    const evil = "<img src=x onerror=alert(1)></script><b>";
+    const capture = JSON.parse(readFileSync(files[0], "utf8").replaceAll("/vproc-fx/pod", evil));
+    capture.origin.note = evil;
+    capture.origin.kernel = evil;
+    capture.environment.machine = evil;
+    const meminfo = capture.records.find(({ source }) => source === "host:/proc/meminfo");
+    meminfo.found[0].text = `${evil}: 1 kB\n${meminfo.found[0].text}${"Long: 1 kB\n".repeat(20000)}`;
+    const buffer = Buffer.from(JSON.stringify(capture));
+    await page.locator("#file").setInputFiles({ name: `${evil}.json`, mimeType: "application/json", buffer });
+    await page.waitForFunction(() => document.getElementById("note").textContent.startsWith("<img"));
+    await page.locator("#text button.value", { hasText: /^204800$/ }).click();
+    assert.equal(await page.locator("img, b").count(), 0);
+    assert.match(await page.locator("#limits legend").nth(1).textContent(), /^<img src=x onerror=alert\(1\)>/);
+    assert.match(await page.locator("#why").textContent(), /at <img src=x/);
+    assert.match(await page.locator("#text td.host").first().textContent(), /<img src=x/);
+    // Not all at once.
+    assert(await page.locator("#text tr").count() < 600);
+    assert.match(await page.locator("button.more").textContent(), /Show all 20\d+ lines/);
+  },
+
+  async keyboard() {
+    const page = await open();
+    const tab = async (isThere) => {
+      for (let presses = 0; presses < 80; presses += 1) {
+        await page.keyboard.press("Tab");
+        if (await page.evaluate(isThere)) return presses;
+      }
+      throw new Error(`not reached: ${isThere}`);
+    };
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+    await tab(() => document.activeElement.id === "capture");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowUp");
+    await tab(() => document.activeElement.matches('[data-level="1"][data-limit="Memory"]'));
+    await page.keyboard.press("ControlOrMeta+a");
+    await page.keyboard.type("64M");
+    assert.match(await status(page), /changed in \/proc\/meminfo/);
+    await tab(() => document.activeElement.name === "knob-cpus");
+    await page.keyboard.press("ArrowLeft");
+    assert.equal(await page.evaluate(() => document.activeElement.value), "cpuset");
+    await tab(() => document.activeElement.id === "filter");
+    await page.keyboard.type("stat");
+    await page.keyboard.press("ArrowDown");
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.path), "/proc/stat");
+    await page.keyboard.press("ArrowDown");
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.path), "/proc/diskstats");
+    await page.keyboard.press("ArrowUp");
+    await page.keyboard.press("Enter");
+    assert.match(await page.locator("#path").textContent(), /^\/proc\/stat/);
+    await tab(() => document.activeElement.closest("#text") !== null);
+    const value = () => page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+    assert.match(await value(), /^cpu user \d+$/);
+    await page.keyboard.press("ArrowRight");
+    assert.match(await value(), /^cpu nice \d+$/);
+    await page.keyboard.press("ArrowDown");
+    assert.match(await value(), /^cpu0 user \d+$/);
+    assert.match(await page.locator("#why").textContent(), /^cpu0 user \d+/);
+    // The explanation describes the value, for who does not see it.
+    const described = await page.evaluate(() => document.activeElement.getAttribute("aria-describedby").split(" "));
+    assert.equal(await page.locator(`#${described[0]}`).count(), 1);
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator("#why").isHidden(), true);
+    // The values are one stop of the tabulator.
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.closest("#text")), null);
+  },
+
+  async narrow() {
+    const page = await open({ width: 360, height: 740 });
+    await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
+    for (const capture of ["v1-nested", "v1-run-256m", "handmade-x86-threads"]) {
+      await page.selectOption("#capture", capture);
+      const paths = ["/proc/meminfo", "/proc/stat", "/proc/cpuinfo", "/proc/interrupts", "/proc/cmdline"];
+      const there = await page.locator("#files button").evaluateAll((all) => all.map((b) => b.dataset.path));
+      for (const path of paths.filter((path) => there.includes(path))) {
+        await choose(page, path);
+        await page.locator("button.value").first().click();
+        const width = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.equal(width, 360, `${capture}: ${path}`);
+      }
+    }
+  },
+
+  async accessible() {
+    for (const colorScheme of ["light", "dark"]) {
+      for (const width of [360, 900, 1440]) {
+        const page = await open({ width, colorScheme, bypassCSP: true, reducedMotion: "reduce" });
+        await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
+        await limit(page, 1, "Memory").fill("100M");
+        await page.locator("#text button.value").first().click();
+        await limit(page, 0, "Memory").fill("x");
+        await page.evaluate(AXE);
+        const { violations, passes } = await page.evaluate(() => axe.run());
+        const found = violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(" "))]);
+        assert.deepEqual(found, [], `${colorScheme}, ${width} px`);
+        assert(passes.some(({ id }) => id === "color-contrast"));
+        await page.close();
+      }
+    }
+  },
+
+  async alone() {
+    const server = createServer((_, response) => {
+      response.setHeader("content-type", "text/html");
+      response.end(readFileSync(file));
+    }).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const url = `http://127.0.0.1:${server.address().port}/`;
+    for (const where of [pathToFileURL(file).href, url]) {
+      requests.length = 0;
+      const page = await open({ url: where });
+      await page.selectOption("#capture", "v1-run-256m");
+      await choose(page, "/proc/cpuinfo");
+      await page.locator("#decides button").first().click();
+      assert.deepEqual(requests.filter((request) => !request.startsWith("data:")), [where]);
+      // The policy of the page does not let it ask for anything.
+      const answer = await page.evaluate((url) => fetch(`${url}other`).then(() => "answered", () => "refused"), url);
+      assert.equal(answer, "refused");
+      assert.match(complaints.splice(0).join("\n"), /Content Security Policy/);
+      await page.close();
+    }
+    server.close();
+  },
+};
+
+try {
+  await checks[check]();
+  assert.deepEqual(complaints, []);
+} finally {
+  await browser.close();
+}

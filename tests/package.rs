@@ -130,3 +130,18 @@ fn another_policy_is_transpiled_with_one_command() {
     assert_eq!(found["sha256"], expected["sha256"]);
     assert_eq!(found["name"], expected["name"], "{VPROCCTL} says {expected}");
 }
+
+#[test]
+fn the_example_in_the_documentation_prints_what_it_says() {
+    let Some(project) = installed_package("the_example_in_the_documentation", &[]) else { return };
+    let page = fs::read_to_string(root().join("docs/embedding.md")).unwrap();
+    fs::copy(root().join("fixtures/v1-nested.json"), project.path().join("box.json")).unwrap();
+    fs::write(project.path().join("example.js"), block(&page, "js")).unwrap();
+    assert_eq!(node(&project, "example.js", &[]), block(&page, "text"));
+    // And that of the package's own page.
+    let page = fs::read_to_string(root().join("embed/npm/README.md")).unwrap();
+    fs::write(project.path().join("example.js"), block(&page, "js")).unwrap();
+    let said = node(&project, "example.js", &[]);
+    assert!(said.contains("MemTotal:         204800 kB\n"), "{said}");
+    assert!(said.contains("\nMemTotal 204800 min(memory.limit_in_bytes"), "{said}");
+}

@@ -136,3 +136,19 @@ fn axe_finds_nothing() {
 fn nothing_is_asked_of_a_network() {
     check("alone", |_| Vec::new());
 }
+
+#[test]
+fn the_example_in_the_documentation_shows_the_file() {
+    let site = match package() {
+        Ok(package) => project(&package, &[]),
+        Err(reason) => return skip("playground: example", &reason),
+    };
+    check("example", |stage| {
+        let page = fs::read_to_string(root().join("docs/embedding.md")).unwrap();
+        let site = site.path().to_owned();
+        fs::write(site.join("index.html"), block(&page, "html")).unwrap();
+        fs::copy(fixture("v1-nested"), site.join("box.json")).unwrap();
+        let expected = rendered(&fixture("v1-nested"), &[]);
+        vec![site, stage.file("example-expected.json", &expected)]
+    });
+}

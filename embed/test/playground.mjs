@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -294,6 +295,35 @@ const checks = {
       await page.close();
     }
     server.close();
+    server.closeAllConnections();
+  },
+
+  /** The example of `docs/embedding.md`, from a server of files. */
+  async example() {
+    const [site, expected] = files;
+    const types = { html: "text/html", js: "text/javascript", wasm: "application/octet-stream" };
+    const asked = [];
+    const server = createServer(({ url }, response) => {
+      const path = url === "/" ? "/index.html" : url;
+      asked.push(path);
+      try {
+        const content = readFileSync(join(site, path));
+        response.setHeader("content-type", types[path.split(".").at(-1)] ?? "application/json");
+        response.end(content);
+      } catch {
+        response.writeHead(404).end();
+      }
+    }).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const page = await browser.newPage();
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    await page.waitForFunction(() => document.getElementById("text").textContent !== "");
+    const { text: meminfo } = json(expected).find(({ path }) => path === "/proc/meminfo");
+    assert.equal(await page.locator("#text").textContent(), meminfo);
+    assert(asked.includes("/node_modules/@vproc/policy/policy/policy.core.wasm"), asked.join());
+    server.close();
+    server.closeAllConnections();
   },
 };
 

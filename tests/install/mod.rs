@@ -176,3 +176,10 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// The first block of code of a language in a page of documentation.
+pub(crate) fn block<'p>(page: &'p str, language: &str) -> &'p str {
+    let (_, rest) = page.split_once(&format!("```{language}\n")).expect("a block of code");
+    let end = rest.find("```").expect("its end");
+    &rest[..end]
+}

@@ -78,7 +78,7 @@ fn errors_say_what_is_wrong() {
         return;
     };
     let capture = root().join("fixtures/v1-nested.json");
-    assert_eq!(node(&project, "errors.mjs", &[&capture]), "17 errors as they should be\n");
+    assert_eq!(node(&project, "errors.mjs", &[&capture]), "21 errors as they should be\n");
 }
 
 #[test]

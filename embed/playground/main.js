@@ -37,7 +37,8 @@ async function start() {
   startText();
   $("reset").addEventListener("click", () => {
     startAgain();
-    $("limits").querySelector("input")?.focus();
+    // The button is gone with what it resets.
+    ($("limits").querySelector("input") ?? $("capture")).focus();
   });
   // On a narrow screen the long parts begin closed.
   for (const id of ["knobs-section", "files-section"]) $(id).open = matchMedia("(min-width: 48rem)").matches;

@@ -64,20 +64,18 @@ function placed({ name, group, level }) {
 }
 
 /** The values that the formula calls by a name. */
-function names({ fields, steps }, formula) {
+function names(explanation, formula) {
   const open = [...(formula?.where ?? [])];
   const lines = [];
   const known = new Set();
   while (open.length > 0 && lines.length < MOST_NAMES) {
     const { name, amount, step } = open.shift();
-    if (known.has(name)) continue;
-    known.add(name);
-    // The formula of a step is that of the field that shows it, if one does.
-    const field = fields.find(({ value, label, column }) => value !== undefined && (label === name || column === name));
-    const own = field?.formula;
-    if (own === undefined || steps[step] === undefined) continue;
+    const title = `${name} ${amount}`;
+    if (known.has(title)) continue;
+    known.add(title);
+    const own = explanation.formulaOf(step);
     open.push(...own.where);
-    lines.push(h("p", { class: "formula where" }, h("code", {}, `${name} ${amount} = ${own.text}`)));
+    lines.push(h("p", { class: "formula where" }, h("code", {}, `${title} = ${own.text}`)));
   }
   return lines;
 }

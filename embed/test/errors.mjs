@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { explain, inputsFor, list, loadCapture, manifest, policy, render, VprocError } from "@vproc/policy";
+import { explain, inputsFor, list, loadCapture, manifest, Policy, policy, render, VprocError } from "@vproc/policy";
 
 const json = readFileSync(process.argv[2], "utf8");
 const capture = loadCapture(json);
@@ -61,6 +61,26 @@ const without = (source) => ({
   ),
 });
 fails(() => render(without("host:/proc/meminfo"), "/proc/meminfo"), "missing-input", 5, /`meminfo`, which could not/);
+
+// A policy that contradicts itself: a step that follows from itself, a field
+// outside the text, a value that is not there; and one that ends its instance.
+const field = { label: "a", column: "", line: 1, start: 0, end: 1, layout: "number", provenance: "computed", reason: "" };
+const step = { value: 1n, unit: "count", from: { tag: "named", val: { text: "it", of: 0 } } };
+const liar = (explanation) => {
+  const { entries, knobs } = policy.manifest(capture.environment);
+  const instantiate = () => ({
+    renderer: { declare: () => ({ name: "liar", version: "0", entries, knobs }) },
+    explainer: { explain: () => ({ text: "1\n", inputs: [], fields: [field], steps: [], ...explanation }) },
+  });
+  return Policy.load({ instantiate, modules: {} });
+};
+const circular = await liar({ steps: [step], fields: [{ ...field, value: 0 }] });
+fails(() => circular.explain(capture, "/proc/stat"), "malformed-explanation", 5, /step 0 follows from one/);
+const outside = await liar({ fields: [{ ...field, end: 9 }] });
+fails(() => outside.explain(capture, "/proc/stat"), "malformed-explanation", 5, /`a` is not in the text/);
+const missing = await liar({ fields: [{ ...field, value: 7 }] });
+fails(() => missing.explain(capture, "/proc/stat"), "malformed-explanation", 5, /a value without a step/);
+fails(() => circular.render(capture, "/proc/stat"), "trapped", 5, /\/proc\/stat: the policy failed/);
 
 // What was asked before is still answered, and a setting leaves nothing behind.
 assert.match(render(capture, "/proc/meminfo").text, /^MemTotal: +204800 kB/);

@@ -99,6 +99,10 @@ const checks = {
     assert.match(await status(page), /^\d+ lines changed in \/proc\/meminfo; MemTotal 92160 kB, decided by .*\/vproc-fx\/pod/);
     assert.equal(await page.locator("#text tr.changed td.own").first().textContent(), "differs: MemTotal:          92160 kB");
     await sameTexts(page, json(files[0]));
+    // A value that a formula calls by a name is explained, too.
+    await choose(page, "/proc/stat");
+    await page.locator('#text button[aria-label^="cpu idle"]').click();
+    assert.match(await page.locator("#why .where").first().textContent(), /^the container's clock .* = /);
     // What is no amount changes nothing, and says so.
     await choose(page, "/proc/meminfo");
     const before = await text(page);

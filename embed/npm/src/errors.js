@@ -31,6 +31,7 @@ const ERRNO = {
   "not-recorded": 61, // ENODATA
   "cannot-explain": 95, // EOPNOTSUPP
   "not-a-policy": 8, // ENOEXEC
+  "malformed-explanation": EIO,
   trapped: EIO,
 };
 

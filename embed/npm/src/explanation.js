@@ -1,6 +1,7 @@
 // An explanation as a person reads it.
 
 import { foundAt, sourceName } from "./capture.js";
+import { VprocError } from "./errors.js";
 import { Formulas } from "./formula.js";
 
 /** Adds to each field its text, its formula and the group that decides. */
@@ -9,9 +10,11 @@ export function described(explanation, capture, entry) {
   const inputs = new Inputs(capture, entry, sources);
   const formulas = new Formulas(explanation.steps, inputs);
   const text = new TextEncoder().encode(explanation.text);
+  check(explanation, text.length);
   const decoder = new TextDecoder();
   return {
     ...explanation,
+    formulaOf: (step) => formulas.formula(step),
     fields: explanation.fields.map((field) => ({
       ...field,
       printed: decoder.decode(text.subarray(field.start, field.end)),
@@ -27,6 +30,21 @@ export function described(explanation, capture, entry) {
       found: inputs.found(key),
     })),
   };
+}
+
+/** Refuses what contradicts itself, which could be followed without end. */
+function check({ fields, steps }, length) {
+  const refuse = (what) => {
+    throw new VprocError("malformed-explanation", `the policy explains what cannot be: ${what}`);
+  };
+  steps.forEach(({ from: { tag, val } }, place) => {
+    const operands = { operation: () => [...val.operands], named: () => [val.of], noted: () => [val.of] }[tag]?.() ?? [];
+    if (operands.some((operand) => operand >= place)) refuse(`step ${place} follows from one that comes later`);
+  });
+  for (const { label, start, end, value } of fields) {
+    if (start > end || end > length) refuse(`the field \`${label}\` is not in the text`);
+    if (value !== undefined && value >= steps.length) refuse(`the field \`${label}\` has a value without a step`);
+  }
 }
 
 /** Where the numbers of an entry were read. */

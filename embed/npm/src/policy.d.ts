@@ -43,6 +43,8 @@ export type ErrorCode =
   | "cannot-explain"
   /** ENOEXEC: the component is not a policy. */
   | "not-a-policy"
+  /** EIO: the policy's explanation contradicts itself. */
+  | "malformed-explanation"
   /** EIO: the policy trapped. */
   | "trapped";
 
@@ -150,6 +152,8 @@ export interface Field extends ContractField {
 
 export interface Explanation extends Omit<ContractExplanation, "fields" | "inputs"> {
   fields: Field[];
+  /** The formula of a step, such as one that another formula calls by a name. */
+  formulaOf(step: number): Formula;
   /** What was looked at, and what was found there. */
   inputs: { key: string; name: string; source?: string; found: Reading[] }[];
 }

@@ -11,17 +11,18 @@ mod install;
 use command::printed;
 use install::*;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-use tempfile::TempDir;
 use vproc_tests::skip;
 
-/// The page, and the script beside the tools that it needs.
+/// The page, and the script beside the tools that it needs. A static is never
+/// dropped, so its directory is a fixed one, of one process at a time.
 struct Stage {
-    directory: TempDir,
+    directory: PathBuf,
     chromium: PathBuf,
+    _lock: File,
 }
 
 static STAGE: LazyLock<Result<Stage, String>> = LazyLock::new(|| {
@@ -29,16 +30,18 @@ static STAGE: LazyLock<Result<Stage, String>> = LazyLock::new(|| {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut programs = std::env::split_paths(&path).map(|directory| directory.join("chromium"));
     let chromium = programs.find(|program| program.exists()).ok_or("there is no chromium")?;
-    let directory = TempDir::new_in(tools).unwrap();
-    build("playground", directory.path())?;
+    let directory = tools.join("page");
+    let lock = File::create(tools.join("page.lock")).unwrap();
+    lock.lock().unwrap();
+    build("playground", &directory)?;
     let script = root().join("embed/test/playground.mjs");
-    fs::copy(script, directory.path().join("playground.mjs")).unwrap();
-    Ok(Stage { directory, chromium })
+    fs::copy(script, directory.join("playground.mjs")).unwrap();
+    Ok(Stage { directory, chromium, _lock: lock })
 });
 
 impl Stage {
     fn file(&self, name: &str, content: &str) -> PathBuf {
-        let file = self.directory.path().join(name);
+        let file = self.directory.join(name);
         fs::write(&file, content).unwrap();
         file
     }
@@ -52,7 +55,7 @@ fn check(name: &str, files: impl FnOnce(&Stage) -> Vec<PathBuf>) {
     };
     let mut node = Command::new("node");
     node.args(["playground.mjs", name]).arg(&stage.chromium).arg("index.html");
-    succeed(node.args(files(stage)).current_dir(stage.directory.path()));
+    succeed(node.args(files(stage)).current_dir(&stage.directory));
 }
 
 fn fixture(name: &str) -> PathBuf {

@@ -1,6 +1,8 @@
 // The limits of the groups of a capture: which there are, and a capture with
 // others.
 
+import { hostText } from "../npm/src/policy.js";
+
 /** "No limit" of v1: `PAGE_COUNTER_MAX` of the kernel. */
 const V1_UNLIMITED = 9223372036854771712n;
 const UNITS = { "": 1n, k: 1n << 10n, m: 1n << 20n, g: 1n << 30n, t: 1n << 40n };
@@ -148,4 +150,44 @@ function bytes(text, unlimited) {
     }
   }
   return text;
+}
+
+/** The least on a slider for memory, and its steps for each doubling. */
+const LEAST = 4 << 20;
+const STEPS = 4;
+
+/**
+ * A slider for a limit, up to what the host has: its ends, and its place for a
+ * text and the other way round.
+ */
+export function slider({ label, write }, capture) {
+  if (label === "Memory") {
+    const total = Number(/^MemTotal: *(\d+)/m.exec(hostText(capture, "/proc/meminfo") ?? "")?.[1] ?? 1 << 24) * 1024;
+    const last = Math.max(1, Math.ceil(STEPS * Math.log2(total / LEAST)));
+    const place = (amount) => Math.round(STEPS * Math.log2(amount / LEAST));
+    return {
+      first: 0,
+      last,
+      text: (at) => (at >= last ? "max" : `${Math.round((LEAST * 2 ** (at / STEPS)) / (1 << 20))}M`),
+      place: (text) => clamp(isNone(text) ? last : place(Number(write(text))), 0, last),
+    };
+  }
+  if (label !== "CPUs") return undefined;
+  const last = 10 * cpuCount(capture);
+  return {
+    first: 1,
+    last,
+    text: (at) => (at >= last ? "max" : String(at / 10)),
+    place: (text) => clamp(isNone(text) ? last : Math.round(10 * Number(text)), 1, last),
+  };
+}
+
+function cpuCount(capture) {
+  const list = hostText(capture, "/sys/devices/system/cpu/online") ?? "0-3";
+  const counts = list.trim().split(",").map((part) => part.split("-").map(Number));
+  return Math.max(1, counts.reduce((sum, [from, to = from]) => sum + to - from + 1, 0) || 4);
+}
+
+function clamp(value, least, most) {
+  return Number.isNaN(value) ? most : Math.min(most, Math.max(least, value));
 }

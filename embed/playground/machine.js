@@ -1,7 +1,7 @@
 // Which machine, and the limits of its groups.
 
 import { $, h } from "./dom.js";
-import { groups, written } from "./limits.js";
+import { groups, slider, written } from "./limits.js";
 
 /** A larger capture is not one of a machine that a person looks at. */
 const MOST_BYTES = 64 << 20;
@@ -83,44 +83,62 @@ export function showLimits(capture, edits, changed) {
         "fieldset",
         { class: "group" },
         h("legend", {}, h("code", {}, path), " ", h("span", {}, level === 0 ? "the leaf" : `${level} above`)),
-        h("div", { class: "fields" }, ...fields.map((field) => input(field, path, edits, changed))),
+        h("div", { class: "fields" }, ...fields.map((field) => input(field, path, capture, edits, changed))),
       ),
     ),
   );
 }
 
-function input(field, path, edits, changed) {
-  const id = `limit-${field.level}-${field.limit.label.replaceAll(/\W+/g, "-")}`;
+function input(field, path, capture, edits, changed) {
+  const { limit, level } = field;
+  const id = `limit-${level}-${limit.label.replaceAll(/\W+/g, "-")}`;
   const error = h("span", { id: `${id}-error`, class: "error", role: "alert" });
+  const range = slider(limit, capture);
+  const take = () => {
+    const key = `${limit.source} ${level}`;
+    try {
+      const text = written(field, box.value);
+      if (text.trim() === field.raw.trim()) edits.delete(key);
+      else edits.set(key, text);
+      error.textContent = "";
+      box.removeAttribute("aria-invalid");
+      box.classList.toggle("edited", edits.has(key));
+      bar?.setAttribute("aria-valuetext", box.value.trim());
+      changed();
+      return true;
+    } catch ({ message }) {
+      error.textContent = message;
+      box.setAttribute("aria-invalid", "true");
+      return false;
+    }
+  };
   const box = h("input", {
     id,
     value: field.value,
-    placeholder: field.limit.hint,
+    placeholder: limit.hint,
     autocomplete: "off",
     spellcheck: "false",
     "aria-describedby": error.id,
-    data: { level: field.level, limit: field.limit.label },
+    data: { level, limit: limit.label },
     oninput: () => {
-      const key = `${field.limit.source} ${field.level}`;
-      try {
-        const text = written(field, box.value);
-        if (text.trim() === field.raw.trim()) edits.delete(key);
-        else edits.set(key, text);
-        error.textContent = "";
-        box.removeAttribute("aria-invalid");
-        box.classList.toggle("edited", edits.has(key));
-        changed();
-      } catch ({ message }) {
-        error.textContent = message;
-        box.setAttribute("aria-invalid", "true");
-      }
+      if (take() && bar !== undefined) bar.value = range.place(box.value.trim());
     },
   });
-  return h(
-    "div",
-    { class: "field" },
-    h("label", { for: id }, field.limit.label, h("span", { class: "sr" }, ` of ${path}`)),
-    box,
-    error,
-  );
+  const bar =
+    range &&
+    h("input", {
+      type: "range",
+      min: String(range.first),
+      max: String(range.last),
+      value: String(range.place(field.value)),
+      "aria-label": `${limit.label} of ${path}, as a slider`,
+      "aria-valuetext": field.value,
+      data: { slider: `${level} ${limit.label}` },
+      oninput: () => {
+        box.value = range.text(Number(bar.value));
+        take();
+      },
+    });
+  const label = h("label", { for: id }, limit.label, h("span", { class: "sr" }, ` of ${path}`));
+  return h("div", { class: "field" }, label, box, bar, error);
 }

@@ -49,26 +49,31 @@ async function choose(page, path) {
   await page.locator(`#files button[data-path="${path}"]`).evaluate((button) => button.click());
 }
 
-/** The container's text, line by line, from what a person sees. */
-async function text(page) {
-  for (const more of await page.locator("button.more").all()) await more.click();
-  return page.evaluate(() => {
-    const cells = [...document.querySelectorAll("#text td.own:not(.none)")];
-    const lines = cells.map((cell) => {
-      const own = cell.cloneNode(true);
-      own.querySelectorAll(".sr").forEach((word) => word.remove());
-      return own.textContent;
-    });
-    return lines.map((line) => `${line}\n`).join("");
-  });
+/** The container's text of each of these files, or of the one that is chosen, from what a person sees. */
+function texts(page, paths) {
+  return page.evaluate((paths) => {
+    const shown = () => {
+      document.querySelectorAll("button.more").forEach((more) => more.click());
+      const cells = [...document.querySelectorAll("#text td.own:not(.none)")];
+      const lines = cells.map((cell) => {
+        const own = cell.cloneNode(true);
+        own.querySelectorAll(".sr").forEach((word) => word.remove());
+        return `${own.textContent}\n`;
+      });
+      return lines.join("");
+    };
+    const chosen = (path) => document.querySelector(`#files button[data-path="${path}"]`).click();
+    return paths === undefined ? [shown()] : paths.map((path) => (chosen(path), shown()));
+  }, paths);
 }
+
+const text = async (page) => (await texts(page))[0];
 
 /** What `vprocctl render --json` printed, and the page shows. */
 async function sameTexts(page, expected) {
-  for (const { path, text: own } of expected) {
-    await choose(page, path);
-    const found = await text(page);
-    assert.equal(found, own === "" || own.endsWith("\n") ? own : `${own}\n`, path);
+  const found = await texts(page, expected.map(({ path }) => path));
+  for (const [place, { path, text: own }] of expected.entries()) {
+    assert.equal(found[place], own === "" || own.endsWith("\n") ? own : `${own}\n`, path);
   }
 }
 
@@ -89,7 +94,14 @@ const checks = {
     await page.selectOption("#capture", "v1-nested");
     assert.match(await text(page), /^MemTotal: +204800 kB/);
     await page.locator("#text button.value").first().click();
+    // Its own slider follows; and it follows the slider, to its end and back.
+    const bar = page.locator('[data-slider="1 Memory"]');
+    await bar.fill(await bar.getAttribute("max"));
+    assert.equal(await limit(page, 1, "Memory").inputValue(), "max");
+    assert.match(await text(page), /^MemTotal: +256000 kB/);
     await limit(page, 1, "Memory").fill("100M");
+    assert.equal(await bar.getAttribute("aria-valuetext"), "100M");
+    assert(Number(await bar.inputValue()) < Number(await bar.getAttribute("max")) / 2);
     await limit(page, 1, "CPUs").fill("1.2");
     const why = await page.locator("#why").textContent();
     assert.match(why, /MemTotal 102400 kB/);
@@ -214,6 +226,11 @@ const checks = {
     await page.keyboard.press("ControlOrMeta+a");
     await page.keyboard.type("64M");
     assert.match(await status(page), /changed in \/proc\/meminfo/);
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.slider), "1 Memory");
+    await page.keyboard.press("ArrowRight");
+    assert.equal(await limit(page, 1, "Memory").inputValue(), "76M");
+    assert.match(await text(page), /^MemTotal: +77824 kB/);
     await tab(() => document.activeElement.name === "knob-cpus");
     await page.keyboard.press("ArrowLeft");
     assert.equal(await page.evaluate(() => document.activeElement.value), "cpuset");
@@ -261,20 +278,19 @@ const checks = {
   },
 
   async accessible() {
-    for (const colorScheme of ["light", "dark"]) {
-      for (const width of [360, 900, 1440]) {
-        const page = await open({ width, colorScheme, bypassCSP: true, reducedMotion: "reduce" });
-        await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
-        await limit(page, 1, "Memory").fill("100M");
-        await page.locator("#text button.value").first().click();
-        await limit(page, 0, "Memory").fill("x");
-        await page.evaluate(AXE);
-        const { violations, passes } = await page.evaluate(() => axe.run());
-        const found = violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(" "))]);
-        assert.deepEqual(found, [], `${colorScheme}, ${width} px`);
-        assert(passes.some(({ id }) => id === "color-contrast"));
-        await page.close();
-      }
+    const screens = [["light", 360], ["dark", 360], ["dark", 900], ["light", 1440]];
+    for (const [colorScheme, width] of screens) {
+      const page = await open({ width, colorScheme, bypassCSP: true, reducedMotion: "reduce" });
+      await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
+      await limit(page, 1, "Memory").fill("100M");
+      await page.locator("#text button.value").first().click();
+      await limit(page, 0, "Memory").fill("x");
+      await page.evaluate(AXE);
+      const { violations, passes } = await page.evaluate(() => axe.run());
+      const found = violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(" "))]);
+      assert.deepEqual(found, [], `${colorScheme}, ${width} px`);
+      assert(passes.some(({ id }) => id === "color-contrast"));
+      await page.close();
     }
   },
 

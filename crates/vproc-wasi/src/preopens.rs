@@ -1,0 +1,47 @@
+//! The directories that a guest begins with.
+
+use crate::Component;
+use crate::bindings::exports::wasi::filesystem::preopens::Guest;
+use crate::bindings::exports::wasi::filesystem::types::Descriptor as Exported;
+use crate::bindings::wasi::filesystem::preopens as host;
+use crate::descriptor::Descriptor;
+use crate::inputs::HIDDEN;
+use crate::tree::{ROOTS, is_above_rendered, is_rendered};
+
+impl Guest for Component {
+    fn get_directories() -> Vec<(Exported, String)> {
+        let mut directories = Vec::new();
+        for (directory, name) in host::get_directories() {
+            let path = normal(&name);
+            let is_hidden = path.split('/').next() == Some(HIDDEN);
+            // What the runtime has where a directory is rendered is not shown.
+            if is_hidden || is_rendered(&path) {
+                continue;
+            }
+            let above = is_above_rendered(&path).then_some(path);
+            directories.push((Exported::new(Descriptor::host(directory, above)), name));
+        }
+        // Behind the others: to many programs the first is where they work.
+        let rendered = ROOTS.iter().map(|root| {
+            (Exported::new(Descriptor::Directory((*root).to_owned())), format!("/{root}"))
+        });
+        directories.extend(rendered);
+        directories
+    }
+}
+
+/// The name of a preopen as a path below the root. wasi-libc takes `.` for the
+/// root (`__wasilibc_find_relpath`).
+fn normal(name: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in name.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}

@@ -5,7 +5,6 @@ use crate::bindings::exports::wasi::filesystem::preopens::Guest;
 use crate::bindings::exports::wasi::filesystem::types::Descriptor as Exported;
 use crate::bindings::wasi::filesystem::preopens as host;
 use crate::descriptor::Descriptor;
-use crate::inputs::HIDDEN;
 use crate::tree::{ROOTS, is_above_rendered, is_rendered};
 
 impl Guest for Component {
@@ -13,9 +12,8 @@ impl Guest for Component {
         let mut directories = Vec::new();
         for (directory, name) in host::get_directories() {
             let path = normal(&name);
-            let is_hidden = path.split('/').next() == Some(HIDDEN);
             // What the runtime has where a directory is rendered is not shown.
-            if is_hidden || is_rendered(&path) {
+            if is_hidden(&path) || is_rendered(&path) {
                 continue;
             }
             let above = is_above_rendered(&path).then_some(path);
@@ -28,6 +26,24 @@ impl Guest for Component {
         directories.extend(rendered);
         directories
     }
+}
+
+/// Where the runtime preopens what only this component may see.
+const HIDDEN: &str = "vproc";
+
+/// Whether a path is meant for this component.
+pub(crate) fn is_hidden(path: &str) -> bool {
+    path.split('/').next() == Some(HIDDEN)
+}
+
+thread_local! {
+    static NAMES: Vec<String> =
+        host::get_directories().iter().map(|(_, name)| normal(name)).collect();
+}
+
+/// The paths of everything that the runtime preopened.
+pub(crate) fn host_directories() -> Vec<String> {
+    NAMES.with(Clone::clone)
 }
 
 /// The name of a preopen as a path below the root. wasi-libc takes `.` for the

@@ -3,6 +3,7 @@
 //! The runtime says it by what it preopens below `/vproc`, where the guest does
 //! not see it: a capture, or the host's own directories.
 
+mod hidden;
 mod host;
 
 use host::Host;
@@ -13,9 +14,6 @@ use vproc_snapshot::{Capture, Entry, Environment, Readings, Setting};
 /// Names of variables that are meant for this component, and hidden from the
 /// guest.
 pub(crate) const VARIABLES: &str = "VPROC_";
-
-/// Where the runtime preopens what only this component may see.
-pub(crate) const HIDDEN: &str = "vproc";
 
 const CAPTURE: &str = "/vproc/capture.json";
 
@@ -44,7 +42,7 @@ impl Inputs {
     /// Opens the capture, or the host where there is none.
     pub(crate) fn open() -> Result<Self, NoInputs> {
         let settings = settings()?;
-        match std::fs::read_to_string(CAPTURE) {
+        match hidden::text(CAPTURE) {
             Ok(json) => {
                 let capture = Capture::from_json(&json).map_err(|error| NoInputs::Malformed {
                     path: CAPTURE.into(),

@@ -1,7 +1,7 @@
 //! The container's group in each hierarchy, and the files in it.
 
+use super::super::hidden;
 use super::{NoInputs, content, errno, text};
-use std::io::ErrorKind;
 use vproc_snapshot::{CgroupVersion, Content, Reading, Scope};
 
 const MEMBERSHIP: &str = "/vproc/proc/self/cgroup";
@@ -143,7 +143,7 @@ impl Group {
     }
 
     fn exists(&self) -> bool {
-        self.directory(0).is_some_and(|path| std::fs::metadata(path).is_ok())
+        self.directory(0).is_some_and(|path| matches!(hidden::exists(&path), Ok(true)))
     }
 
     fn depth(&self, level: usize) -> u32 {
@@ -233,15 +233,13 @@ impl Mount {
             return None;
         }
         let top = format!("/vproc{}", self.point);
-        std::fs::metadata(&top).ok()?;
+        hidden::exists(&top).ok().filter(|there| *there)?;
         let depth = u32::try_from(root.len()).unwrap_or(u32::MAX);
         // In a cgroup namespace, the root that is seen is another group.
-        let marks_root = |name: &str| std::fs::metadata(format!("{top}/{name}"));
-        let is_missing =
-            |name| marks_root(name).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        let is_there = |name: &str| hidden::exists(&format!("{top}/{name}"));
         let is_true_root = match self.version {
-            CgroupVersion::V1 => !is_missing("cgroup.sane_behavior"),
-            CgroupVersion::V2 => is_missing("cgroup.type"),
+            CgroupVersion::V1 => matches!(is_there("cgroup.sane_behavior"), Ok(true)),
+            CgroupVersion::V2 => matches!(is_there("cgroup.type"), Ok(false)),
         };
         let top_depth = if depth == 0 && !is_true_root { 1 } else { depth };
         Some(Place { top, top_depth, names: names.to_vec() })

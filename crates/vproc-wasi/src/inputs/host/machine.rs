@@ -1,6 +1,7 @@
 //! What kind of machine the host is, and its clock.
 
-use super::{NoInputs, read, text};
+use super::super::hidden;
+use super::{NoInputs, text};
 use vproc_snapshot::{Environment, Setting};
 
 const AUXV: &str = "/vproc/proc/self/auxv";
@@ -16,7 +17,8 @@ const AT_CLKTCK: u64 = 17;
 pub(super) fn environment(settings: Vec<Setting>) -> Result<Environment, NoInputs> {
     let malformed =
         |path: &str, reason: &str| NoInputs::Malformed { path: path.into(), reason: reason.into() };
-    let auxv = read(AUXV).map_err(|error| NoInputs::Unreadable { path: AUXV.into(), error })?;
+    let auxv =
+        hidden::read(AUXV).map_err(|error| NoInputs::Unreadable { path: AUXV.into(), error })?;
     let number = |tag| auxiliary(&auxv, tag).and_then(|value| u32::try_from(value).ok());
     let page_size = number(AT_PAGESZ).filter(|size| size.is_power_of_two());
     let machine = match std::env::var("VPROC_MACHINE") {
@@ -71,9 +73,4 @@ pub(super) fn now() -> Result<u64, NoInputs> {
         whole.checked_mul(1_000_000_000)?.checked_add(hundredths.checked_mul(10_000_000)?)
     });
     nanos.ok_or_else(|| NoInputs::Malformed { path: UPTIME.into(), reason: "not a time".into() })
-}
-
-/// Files that only the privileged may read.
-pub(super) fn is_private(_path: &str) -> bool {
-    false
 }

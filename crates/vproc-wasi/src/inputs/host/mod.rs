@@ -5,16 +5,16 @@
 //! container is the runtime's own group, or the one that `VPROC_CGROUP` names.
 
 // The same rules for which files a policy may name as on any other host.
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../../../vproc-linux/src/allowed.rs"]
 mod allowed;
 mod groups;
 mod machine;
 mod tasks;
 
-use super::NoInputs;
+use super::{NoInputs, hidden};
 use groups::Groups;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use vproc_snapshot::{
     Class, Content, Entry, Environment, Manifest, Reading, Readings, Record, Setting, Source,
 };
@@ -28,9 +28,6 @@ mod errno {
     pub(super) const EISDIR: u32 = 21;
     pub(super) const ESTALE: u32 = 116;
 }
-
-/// More than any file of the kernel that a policy needs.
-const MOST: u64 = 32 << 20;
 
 /// A host and the group of the container.
 pub(crate) struct Host {
@@ -87,17 +84,15 @@ impl Host {
             (_, Class::Masked | Class::Denied) if !entry.is_pattern() => &entry.path,
             _ => return false,
         };
-        let found = std::fs::symlink_metadata(format!("/vproc{path}"));
-        found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        matches!(hidden::exists(&format!("/vproc{path}")), Ok(false))
     }
 }
 
-/// A file of the host. What the kernel tells the privileged more about is not
-/// read, because the runtime may be: WASI says neither who one is, nor which
-/// modes files have.
+/// A file of the host. Those in which the kernel tells the privileged more are
+/// not read: the runtime may be, and WASI does not say.
 fn host_file(path: &str) -> Content {
     let below = path.strip_prefix("/proc/").unwrap_or_default();
-    if allowed::WITHOUT_PRIVILEGES.contains(&below) || machine::is_private(path) {
+    if allowed::WITHOUT_PRIVILEGES.contains(&below) {
         return Content::Absent(errno::EACCES);
     }
     content(&format!("/vproc{path}"))
@@ -105,28 +100,15 @@ fn host_file(path: &str) -> Content {
 
 /// What is found at a path.
 fn content(path: &str) -> Content {
-    match read(path) {
+    match hidden::read(path) {
         Ok(bytes) => bytes.into(),
         Err(error) => Content::Absent(number(&error)),
     }
 }
 
-fn read(path: &str) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(read).is_ok_and(|read| read <= MOST) {
-        Ok(bytes)
-    } else {
-        Err(ErrorKind::FileTooLarge.into())
-    }
-}
-
 /// A text that has to be there.
 fn text(path: &str) -> Result<String, NoInputs> {
-    let read = read(path).and_then(|bytes| {
-        String::from_utf8(bytes).map_err(|_| io::Error::from(ErrorKind::InvalidData))
-    });
-    read.map_err(|error| NoInputs::Unreadable { path: path.to_owned(), error })
+    hidden::text(path).map_err(|error| NoInputs::Unreadable { path: path.to_owned(), error })
 }
 
 fn number(error: &io::Error) -> u32 {

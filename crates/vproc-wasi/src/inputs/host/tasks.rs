@@ -1,7 +1,8 @@
 //! Counting the tasks of the container.
 
+use super::super::hidden;
 use super::groups::{Group, Groups};
-use super::{content, errno, number, read};
+use super::{content, errno, number};
 use vproc_snapshot::{CgroupVersion, Content, TaskCounts};
 
 /// How many groups and tasks are looked at. Each is some calls of the runtime.
@@ -28,7 +29,7 @@ fn list(group: &Group, directory: String) -> std::io::Result<Vec<u32>> {
     let mut next = 0;
     while let Some(directory) = groups.get(next).cloned() {
         next += 1;
-        let listed = match read(&format!("{directory}/{name}")) {
+        let listed = match hidden::read(&format!("{directory}/{name}")) {
             Ok(listed) => listed,
             // A group may end meanwhile; the container's own may not.
             Err(error) if next == 1 => return Err(error),
@@ -38,7 +39,7 @@ fn list(group: &Group, directory: String) -> std::io::Result<Vec<u32>> {
         // The kernel prints 0 for what we cannot see.
         let numbers = lines.filter_map(|line| std::str::from_utf8(line).ok()?.parse::<u32>().ok());
         ids.extend(numbers.filter(|id| *id > 0));
-        for entry in std::fs::read_dir(&directory)?.flatten() {
+        for entry in hidden::list(&directory)? {
             if groups.len() < MAX_GROUPS && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 groups.push(format!("{directory}/{}", entry.file_name().to_string_lossy()));
             }

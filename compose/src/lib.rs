@@ -11,6 +11,7 @@
 //! would run the guest.
 
 mod adapt;
+mod stub;
 
 use wac_graph::types::{Package, are_semver_compatible};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
@@ -71,15 +72,21 @@ const FILES: &str = "wasi:filesystem/types@0.2.0";
 /// Composes a guest, a component or a module of WASI preview 1, with a policy.
 pub fn compose(guest: &[u8], policy: &[u8]) -> Result<Vec<u8>, Error> {
     let guest = adapt::component(guest)?;
+    let stub = stub::of(policy)?;
     let mut graph = CompositionGraph::new();
     let policy = register(&mut graph, "policy", policy)?;
     let files = register(&mut graph, "files", FILE_SYSTEM)?;
     let guest = register(&mut graph, "guest", &guest)?;
     check(&imports(&graph, guest))?;
 
-    let policy = graph.instantiate(policy);
+    let policy_instance = graph.instantiate(policy);
+    if let Some(stub) = stub {
+        let stub = register(&mut graph, "stub", &stub)?;
+        let stub = graph.instantiate(stub);
+        plug(&mut graph, stub, (policy, policy_instance))?;
+    }
     let files_instance = graph.instantiate(files);
-    if plug(&mut graph, policy, (files, files_instance))? == 0 {
+    if plug(&mut graph, policy_instance, (files, files_instance))? == 0 {
         return Err(Error::NoRenderer);
     }
     let guest_instance = graph.instantiate(guest);

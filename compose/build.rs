@@ -5,7 +5,7 @@ use vproc_build::{component, script};
 
 fn main() {
     script(|| {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let files =
             ["crates/vproc-wasi", "crates/vproc-snapshot/src", "crates/vproc-linux/src/allowed.rs"];
         let policy = ["crates/vproc-core/src", "crates/vproc-policy"];

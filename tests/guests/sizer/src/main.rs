@@ -11,5 +11,5 @@ fn main() {
     let uptime = Uptime::from_file("/proc/uptime").expect("/proc/uptime");
     let pressure = CpuPressure::from_file("/proc/pressure/cpu").expect("/proc/pressure/cpu");
     assert!(uptime.uptime > 0.0 && load.max > 0 && pressure.some.avg10 <= 100.0);
-    println!("workers {cpus}, cache {} MiB", memory.mem_total / 2 >> 20);
+    println!("workers {cpus}, cache {} MiB", (memory.mem_total / 2) >> 20);
 }

@@ -103,11 +103,16 @@ fn demo() -> Done {
     run(Command::new(&*program).args(["render", "--from", capture, "/proc/meminfo"]))
 }
 
+/// The workspace of `vproc-compose`.
+const COMPOSE: &str = "--manifest-path=compose/Cargo.toml";
+
 fn test(rest: &[String]) -> Done {
     wasm_target()?;
     let mut arguments = vec!["test", "--workspace", "--release"];
     arguments.extend(rest.iter().map(String::as_str));
-    cargo(&arguments)
+    cargo(&arguments)?;
+    // Arguments choose among the tests of the main workspace.
+    if rest.is_empty() { cargo(&["test", COMPOSE, "--workspace", "--release"]) } else { Ok(()) }
 }
 
 fn check() -> Done {
@@ -131,6 +136,12 @@ fn check() -> Done {
         "policy",
     ];
     cargo(&[&wasm[..], &deny].concat())?;
+    // By itself: the crates above are without `std`.
+    let with_std = ["clippy", "-p", "vproc-wasi", "--target", WASM, "--profile", "policy"];
+    cargo(&[&with_std[..], &deny].concat())?;
+    cargo(&["fmt", COMPOSE, "--all", "--check"])?;
+    let compose = ["clippy", COMPOSE, "--workspace", "--all-targets", "--release"];
+    cargo(&[&compose[..], &deny].concat())?;
     let mut doc = Command::new("cargo");
     doc.args(["doc", "--workspace", "--no-deps", "--release", "--document-private-items"]);
     run(doc.env("RUSTDOCFLAGS", "-D warnings"))

@@ -142,6 +142,12 @@ impl Policy {
         ty.imports(self.engine.wasmtime()).map(|(name, _)| name.to_owned()).collect()
     }
 
+    /// What it offers: the contract's interface, and whatever else it has.
+    pub fn exports(&self) -> Vec<String> {
+        let ty = self.component.component_type();
+        ty.exports(self.engine.wasmtime()).map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// An instance of its own.
     pub fn instance(&self) -> Result<Instance, Error> {
         let limiter = Limiter::new(&self.engine);

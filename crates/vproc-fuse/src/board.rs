@@ -14,6 +14,7 @@ use vproc_linux::{Host, Membership, Subject, check_sources};
 use vproc_runtime::{Cache, Engine, Error, Policy, Refusal};
 use vproc_snapshot::pattern::path_stands_for;
 use vproc_snapshot::{Entry, Environment, Kind, Manifest, Setting};
+use vproc_trust::{Pinned, Refused, Sha256, Trust, TrustError, admit};
 
 /// After how many failures in a row a policy is put aside.
 const PATIENCE: u32 = 5;
@@ -99,6 +100,20 @@ pub enum Rejected {
         path: PathBuf,
         /// Why.
         error: std::io::Error,
+    },
+    /// It is not the one that was pinned, or no rule allows it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The rules cannot be used, so nothing is allowed.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A copy that was kept for the next worker is not what it was.
+    #[error("{} was changed: it has the sha256 {found} now", path.display())]
+    Copy {
+        /// The copy.
+        path: PathBuf,
+        /// What it holds.
+        found: Sha256,
     },
     /// It is no policy, or does not take the settings.
     #[error("cannot use {}: {error}", path.display())]
@@ -216,15 +231,18 @@ impl Choice {
 pub struct Component {
     /// Where the operator has it.
     pub file: PathBuf,
+    /// What the operator pinned: nothing else is loaded from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256>,
     /// The SHA-256 of what was loaded from there, under which a copy is kept
     /// for the next worker: the file itself may have changed by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy: Option<String>,
 }
 
-impl From<PathBuf> for Component {
-    fn from(file: PathBuf) -> Self {
-        Component { file, copy: None }
+impl From<Pinned> for Component {
+    fn from(Pinned { file, sha256 }: Pinned) -> Self {
+        Component { file, sha256, copy: None }
     }
 }
 
@@ -235,6 +253,8 @@ pub(crate) struct Board {
     host: Arc<Host>,
     settings: Vec<Setting>,
     directory: StateDirectory,
+    /// Where the rules are, if not in their usual place.
+    trust: Option<PathBuf>,
     choice: Mutex<Choice>,
     default: Arc<Generation>,
     current: ArcSwap<Arrangement>,
@@ -250,6 +270,7 @@ impl Board {
         host: Arc<Host>,
         settings: Vec<Setting>,
         directory: StateDirectory,
+        trust: Option<PathBuf>,
     ) -> Result<Self, Rejected> {
         let default = Arc::new(embedded(&engine, &host, &settings)?);
         let arrangement = Arrangement::new(&default, Arc::clone(&default), Vec::new(), &settings);
@@ -259,6 +280,7 @@ impl Board {
             host,
             settings,
             directory,
+            trust,
             choice: Mutex::default(),
             default,
             current: ArcSwap::from_pointee(arrangement),
@@ -324,12 +346,7 @@ impl Board {
 
     fn load(&self, component: &mut Component) -> Result<Generation, Rejected> {
         let path = || component.file.clone();
-        let source = match &component.copy {
-            Some(digest) => self.directory.component(digest),
-            None => path(),
-        };
-        let bytes =
-            std::fs::read(&source).map_err(|error| Rejected::File { path: source, error })?;
+        let bytes = self.read(component)?;
         let refused = |error| Rejected::Policy { path: path(), error };
         let policy = Policy::load(&self.engine, &bytes, self.cache.as_ref()).map_err(refused)?;
         let environment = self.host.environment(self.settings.clone());
@@ -355,6 +372,26 @@ impl Board {
             }
         }
         Ok(generation)
+    }
+
+    /// The bytes of a policy: of the file, if its pin and the rules of now
+    /// allow it, or the copy of what was allowed before. Nobody's decision
+    /// about a container changes because a worker died.
+    fn read(&self, component: &Component) -> Result<Vec<u8>, Rejected> {
+        let Component { file, sha256, copy } = component;
+        let Some(digest) = copy else {
+            let trust = Trust::load(self.trust.as_deref())?;
+            let pinned = Pinned { file: file.clone(), sha256: *sha256 };
+            return Ok(admit(&pinned, trust.as_ref())?.bytes);
+        };
+        let path = self.directory.component(digest);
+        let bytes =
+            std::fs::read(&path).map_err(|error| Rejected::File { path: path.clone(), error })?;
+        let found = Sha256::of(&bytes);
+        if found.to_string() != *digest || sha256.is_some_and(|pin| pin != found) {
+            return Err(Rejected::Copy { path, found });
+        }
+        Ok(bytes)
     }
 
     /// Renders every entry once, for this process. An answer "this input is

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vproc_linux::HostPid;
+use vproc_trust::Sha256;
 
 /// A question.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub enum Command {
     Policy {
         /// The component; none for the embedded policy.
         file: Option<PathBuf>,
+        /// What it must hash to.
+        #[serde(default)]
+        sha256: Option<Sha256>,
         /// The prefix.
         prefix: Option<String>,
     },
@@ -171,9 +175,9 @@ fn obey(server: &Server, command: Command) -> Answer {
             server.handles.count(),
         ))),
         Command::Metrics => Answer::Text(server.facts.metrics(containers, server.handles.count())),
-        Command::Policy { file, prefix } => {
+        Command::Policy { file, sha256, prefix } => {
             let mut choice = containers.board.choice();
-            let component = file.map(Component::from);
+            let component = file.map(|file| Component { file, sha256, copy: None });
             match prefix {
                 None => choice.policy = component,
                 Some(prefix) => {

@@ -38,6 +38,9 @@ pub struct Settings {
     pub state: PathBuf,
     /// Policies.
     pub choice: Choice,
+    /// The rules that policies are held to, if not the machine's.
+    #[serde(default)]
+    pub trust: Option<PathBuf>,
     /// Knobs, as pairs.
     pub knobs: Vec<(String, String)>,
     /// Whose cgroup counts: `init`, `reader`, `parent` or `registered`.
@@ -243,7 +246,9 @@ fn board(
     let cache = Cache::user_directory().and_then(|directory| Cache::open(&directory).ok());
     let knobs = settings.knobs.iter();
     let knobs = knobs.map(|(knob, value)| Setting { knob: knob.clone(), value: value.clone() });
-    let board = Board::new(engine, cache, host, knobs.collect(), directory.clone())?;
+    let knobs = knobs.collect();
+    let trust = settings.trust.clone();
+    let board = Board::new(engine, cache, host, knobs, directory.clone(), trust)?;
     let inherited = Board::inherited(directory).filter(|_| assignment.incarnation > 1);
     match (inherited, assignment.incarnation) {
         (None, 0..=1) => board.arrange(settings.choice.clone())?,

@@ -1,12 +1,14 @@
 //! Asking a mount that runs: `status`, `policy`, `register`, `forget`.
 
+use crate::admission::{pinned, with_full_path};
 use crate::failure::{Exit, Failure};
-use crate::{output, policy_file};
+use crate::{output, policy_file, shipping};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use vproc_fuse::{Answer, Command, FileStatus, NoAnswer, Report, StateDirectory, ask};
 use vproc_linux::HostPid;
+use vproc_trust::Pinned;
 
 /// Which mount is asked.
 #[derive(clap::Args)]
@@ -87,14 +89,18 @@ pub(crate) enum Policy {
     Test(policy_file::Test),
     Replay(policy_file::Replay),
     Precompile(policy_file::Precompile),
+    Push(shipping::Push),
+    Pull(shipping::Pull),
+    Verify(shipping::Verify),
     /// Render with another policy from now on
     ///
-    /// The policy is loaded, checked and tried out first. One that is broken is
+    /// The policy is loaded, checked and tried out first. One that is broken, is
+    /// not the one that was pinned, or is not allowed by the rules of the mount is
     /// refused, with the reason, and the one before stays.
     Set {
         /// The policy, a component of world vproc:policy/policy
-        #[arg(value_name = "FILE.wasm")]
-        file: PathBuf,
+        #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+        file: Pinned,
         #[command(flatten)]
         scope: Scope,
     },
@@ -156,21 +162,23 @@ pub(crate) fn status(arguments: &Status) -> Result<(), Failure> {
 }
 
 pub(crate) fn policy(command: &Policy) -> Result<ExitCode, Failure> {
-    let absolute = |file: &Path| {
-        std::path::absolute(file).map_err(|error| Failure::file("find", file, &error))
-    };
     match command {
         Policy::Inspect(arguments) => return policy_file::inspect(arguments),
         Policy::Check(arguments) => return policy_file::check(arguments),
         Policy::Test(arguments) => return policy_file::test(arguments),
         Policy::Replay(arguments) => return policy_file::replay(arguments),
         Policy::Precompile(arguments) => return policy_file::precompile(arguments),
+        Policy::Push(arguments) => return shipping::push(arguments),
+        Policy::Pull(arguments) => return shipping::pull(arguments),
+        Policy::Verify(arguments) => return shipping::verify(arguments),
         Policy::Set { file, scope } => {
-            let file = Some(absolute(file)?);
-            scope.which.ask(&Command::Policy { file, prefix: scope.prefix.clone() })
+            let Pinned { file, sha256 } = with_full_path(file)?;
+            let prefix = scope.prefix.clone();
+            scope.which.ask(&Command::Policy { file: Some(file), sha256, prefix })
         }
         Policy::Reset { scope } => {
-            scope.which.ask(&Command::Policy { file: None, prefix: scope.prefix.clone() })
+            let prefix = scope.prefix.clone();
+            scope.which.ask(&Command::Policy { file: None, sha256: None, prefix })
         }
         Policy::Reload { which } => which.ask(&Command::Reload),
     }

@@ -8,12 +8,14 @@ use vproc_runtime::Refusal;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  success
-  1  a file could not be read or written, or a capture is malformed
+  1  a file or a registry could not be read or written, or a capture is
+     malformed
   2  the command line is wrong, or the policy rejects a --set
   3  no such process, or it ended meanwhile
   4  permission is missing
   5  the policy does not serve a path, or denies it
-  6  the policy failed: not a policy, trapped, timed out, malformed answer
+  6  the policy failed: not a policy, not the pinned or an allowed one, trapped,
+     timed out, malformed answer
   7  the host lacks something: a cgroup mount, a controller, a namespace
   8  `vprocctl diff --exit-code` found differences
 `vprocctl run` exits with CMD's code; 126 if CMD cannot be executed, 127 if it

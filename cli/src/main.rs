@@ -2,6 +2,7 @@
 //!
 //! Parses arguments, calls the libraries, prints. One file per subcommand.
 
+mod admission;
 mod attach;
 mod capture;
 mod colour;
@@ -23,6 +24,7 @@ mod readings;
 mod render;
 mod run;
 mod service;
+mod shipping;
 mod subject;
 mod worker;
 

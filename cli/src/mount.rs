@@ -1,11 +1,13 @@
 //! `vprocctl mount`: serves the files live.
 
+use crate::admission::with_full_path;
 use crate::failure::{EXIT_CODES, Exit, Failure};
 use crate::{log, policy, service};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vproc_fuse::{Choice, HoldError, Program, Settings, StateDirectory};
 use vproc_fusedev::MountOptions;
+use vproc_trust::Pinned;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,7 +40,7 @@ pub(crate) struct Arguments {
     /// Render with another policy for the containers in groups below a prefix,
     /// as in /proc/PID/cgroup; may be given several times
     #[arg(long, value_name = "CGROUP_PREFIX=FILE.wasm", value_parser = policy_for)]
-    policy_for: Vec<(String, PathBuf)>,
+    policy_for: Vec<(String, Pinned)>,
 
     /// Whose cgroup counts for a reader: the init process of its pid
     /// namespace, itself, its parent, or the registered container around it
@@ -77,10 +79,11 @@ pub(crate) struct Arguments {
     log: log::Choice,
 }
 
-fn policy_for(text: &str) -> Result<(String, PathBuf), String> {
+fn policy_for(text: &str) -> Result<(String, Pinned), String> {
     match text.split_once('=') {
         Some((prefix, file)) if prefix.starts_with('/') && !file.is_empty() => {
-            Ok((prefix.to_owned(), PathBuf::from(file)))
+            let file = Pinned::parse(file.into()).map_err(|error| error.to_string())?;
+            Ok((prefix.to_owned(), file))
         }
         _ => Err("not of the form /CGROUP_PREFIX=FILE.wasm".to_owned()),
     }
@@ -96,20 +99,18 @@ fn milliseconds(text: &str) -> Result<f64, String> {
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     arguments.log.start();
     let directory = prepare(&arguments.directory)?;
-    let absolute = |file: &Path| {
-        std::path::absolute(file).map_err(|error| Failure::file("find", file, &error))
-    };
-    let policy = arguments.policy.file().map(absolute).transpose()?;
+    let policy = arguments.policy.file().map(with_full_path).transpose()?;
     let policy_for = arguments
         .policy_for
         .iter()
-        .map(|(prefix, file)| Ok((prefix.clone(), absolute(file)?.into())))
+        .map(|(prefix, file)| Ok((prefix.clone(), with_full_path(file)?.into())))
         .collect::<Result<_, Failure>>()?;
     let knobs = arguments.policy.settings.iter();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 1000
     let settings = Settings {
         state: arguments.state.unwrap_or_else(|| StateDirectory::of_mount(&directory)),
         choice: Choice { policy: policy.map(Into::into), policy_for },
+        trust: arguments.policy.rules.absolute()?,
         knobs: knobs.map(|knob| (knob.knob.clone(), knob.value.clone())).collect(),
         identity: arguments.identity,
         freshness_us: (arguments.max_age * 1000.0) as u64,

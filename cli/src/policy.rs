@@ -1,20 +1,25 @@
 //! Which policy renders, and with which settings.
 
+use crate::admission::{Rules, pinned};
 use crate::failure::{Exit, Failure};
 use crate::files::ANY_NUMBER;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use vproc_linux::{Host, check_sources};
 use vproc_runtime::{Cache, Engine, Options, Policy};
 use vproc_snapshot::pattern::stands_for;
 use vproc_snapshot::{Entry, Environment, Kind, Manifest, PolicyIdentity, Setting, Source};
+use vproc_trust::Pinned;
 
 #[derive(clap::Args)]
 pub(crate) struct Choice {
     /// Render with the policy in this file, a component of world
-    /// vproc:policy/policy, in place of the embedded one
-    #[arg(long, value_name = "FILE.wasm")]
-    policy: Option<PathBuf>,
+    /// vproc:policy/policy, in place of the embedded one; with @sha256:HEX, only
+    /// if that is its hash
+    #[arg(long, value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    policy: Option<Pinned>,
+
+    #[command(flatten)]
+    pub(crate) rules: Rules,
 
     /// Turn a knob of the policy, such as cpus=cpuset or /proc/stat=deny;
     /// may be given several times (`vprocctl ls --knobs` lists them)
@@ -63,8 +68,8 @@ impl Choice {
         declare: impl FnOnce(&Policy) -> Result<Manifest, vproc_runtime::Error>,
     ) -> Result<Loaded, Failure> {
         let (name, remedy) = match &self.policy {
-            Some(path) => (
-                format!("the policy {}", path.display()),
+            Some(pinned) => (
+                format!("the policy {}", pinned.file.display()),
                 "leave out --policy to use the embedded one",
             ),
             None => ("the embedded policy".to_owned(), "please report it, with a capture"),
@@ -84,26 +89,26 @@ impl Choice {
     }
 
     /// The file of the policy, if it is not the embedded one.
-    pub(crate) fn file(&self) -> Option<&Path> {
-        self.policy.as_deref()
+    pub(crate) fn file(&self) -> Option<&Pinned> {
+        self.policy.as_ref()
     }
 
     /// The same choice as arguments of this program.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
-        let policy = self.policy.iter().flat_map(|file| ["--policy".into(), file.into()]);
+        let policy = self.policy.iter().flat_map(|file| ["--policy".into(), file.argument()]);
+        let trust = self.rules.trust.iter().flat_map(|file| ["--trust".into(), file.into()]);
         let settings = self.settings.iter().flat_map(|Setting { knob, value }| {
             ["--set".into(), OsString::from(format!("{knob}={value}"))]
         });
-        policy.chain(settings).collect()
+        policy.chain(trust).chain(settings).collect()
     }
 
     fn policy(&self) -> Result<Policy, Cause> {
         let engine = Engine::new(Options::default()).map_err(Cause::Policy)?;
-        let Some(path) = &self.policy else {
+        let Some(pinned) = &self.policy else {
             return vproc_default::load(&engine, None).map_err(Cause::Policy);
         };
-        let component = std::fs::read(path)
-            .map_err(|error| Cause::File(Failure::file("read", path, &error)))?;
+        let component = self.rules.admit(pinned).map_err(Cause::File)?.bytes;
         Policy::load(&engine, &component, cache().as_ref()).map_err(Cause::Policy)
     }
 }

@@ -1,6 +1,7 @@
 //! Trying out a policy that is a file: `policy inspect`, `check`, `test`,
 //! `replay` and `precompile`. None of them needs privileges or a mount.
 
+use crate::admission::{self, pinned};
 use crate::failure::{Exit, Failure};
 use crate::policy::{cache, setting};
 use crate::readings::read_capture;
@@ -16,14 +17,15 @@ use vproc_linux::Host;
 use vproc_runtime::{Engine, Options, Policy};
 use vproc_snapshot::pattern::is_pattern;
 use vproc_snapshot::{Capture, Entry, Kind, Manifest, Readings, Setting};
+use vproc_trust::Pinned;
 
 /// Print what a policy declares: its files, inputs and knobs, what it imports,
 /// its size and its hash
 #[derive(clap::Args)]
 pub(crate) struct Inspect {
     /// The policy; the embedded one if left out
-    #[arg(value_name = "FILE.wasm")]
-    file: Option<PathBuf>,
+    #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    file: Option<Pinned>,
 
     #[arg(long = "set", value_name = "KNOB=VALUE", value_parser = setting)]
     settings: Vec<Setting>,
@@ -43,8 +45,8 @@ pub(crate) struct Inspect {
 #[derive(clap::Args)]
 pub(crate) struct Check {
     /// The policy; the embedded one if left out
-    #[arg(value_name = "FILE.wasm")]
-    file: Option<PathBuf>,
+    #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    file: Option<Pinned>,
 
     /// Captures to render beside the bundled ones
     #[arg(long = "capture", value_name = "CAPTURE.json")]
@@ -70,8 +72,8 @@ pub(crate) struct Check {
 #[derive(clap::Args)]
 pub(crate) struct Test {
     /// The policy
-    #[arg(value_name = "FILE.wasm")]
-    file: PathBuf,
+    #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    file: Pinned,
 
     /// Where the captures are
     #[arg(value_name = "DIR")]
@@ -93,16 +95,16 @@ pub(crate) struct Test {
 #[derive(clap::Args)]
 pub(crate) struct Replay {
     /// The policy to switch to
-    #[arg(value_name = "FILE.wasm")]
-    file: PathBuf,
+    #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    file: Pinned,
 
     /// What to render
     #[arg(value_name = "CAPTURE.json", required = true)]
     captures: Vec<PathBuf>,
 
     /// The policy that is in use; the embedded one if left out
-    #[arg(long, value_name = "OTHER.wasm")]
-    compare: Option<PathBuf>,
+    #[arg(long, value_name = "OTHER.wasm[@sha256:HEX]", value_parser = pinned())]
+    compare: Option<Pinned>,
 
     #[arg(long = "set", value_name = "KNOB=VALUE", value_parser = setting)]
     settings: Vec<Setting>,
@@ -119,8 +121,8 @@ pub(crate) struct Replay {
 #[derive(clap::Args)]
 pub(crate) struct Precompile {
     /// The policy
-    #[arg(value_name = "FILE.wasm")]
-    file: PathBuf,
+    #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    file: Pinned,
 }
 
 /// A policy and where it came from.
@@ -135,7 +137,7 @@ fn engine() -> Result<Engine, Failure> {
         .map_err(|error| Failure::new(Exit::Host, format!("cannot set up: {error}")))
 }
 
-fn open(engine: &Engine, file: Option<&Path>) -> Result<Opened, Failure> {
+fn open(engine: &Engine, file: Option<&Pinned>) -> Result<Opened, Failure> {
     let broken = |name: &str, error: &vproc_runtime::Error| {
         let remedy = "`wasm-tools component wit FILE` prints what a component is";
         Failure::policy(format_args!("cannot load {name}"), error, remedy)
@@ -145,8 +147,8 @@ fn open(engine: &Engine, file: Option<&Path>) -> Result<Opened, Failure> {
         let policy = vproc_default::load(engine, None).map_err(|error| broken(&name, &error))?;
         return Ok(Opened { name, component: vproc_default::COMPONENT.to_vec(), policy });
     };
-    let name = file.display().to_string();
-    let component = std::fs::read(file).map_err(|error| Failure::file("read", file, &error))?;
+    let name = file.file.display().to_string();
+    let component = admission::read(file)?;
     let policy = Policy::load(engine, &component, cache().as_ref())
         .map_err(|error| broken(&name, &error))?;
     Ok(Opened { name, component, policy })
@@ -176,7 +178,7 @@ struct Inspected<'a> {
 const WIT: &str = "vproc:policy@0.1.0";
 
 pub(crate) fn inspect(arguments: &Inspect) -> Result<ExitCode, Failure> {
-    let opened = open(&engine()?, arguments.file.as_deref())?;
+    let opened = open(&engine()?, arguments.file.as_ref())?;
     let environment = Host::open()?.environment(arguments.settings.clone());
     let manifest = opened.policy.declare(&environment).map_err(|error| {
         let remedy = "`vprocctl policy check` says more";
@@ -218,7 +220,7 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<ExitCode, Failure> {
 
 pub(crate) fn check(arguments: &Check) -> Result<ExitCode, Failure> {
     let engine = engine()?;
-    let opened = open(&engine, arguments.file.as_deref())?;
+    let opened = open(&engine, arguments.file.as_ref())?;
     let mut captures = if arguments.only { Vec::new() } else { bundled() };
     for path in &arguments.captures {
         captures.push(Named::new(path.display().to_string(), read_capture(path)?));
@@ -463,7 +465,7 @@ struct Difference {
 pub(crate) fn replay(arguments: &Replay) -> Result<ExitCode, Failure> {
     let engine = engine()?;
     let to = open(&engine, Some(&arguments.file))?;
-    let from = open(&engine, arguments.compare.as_deref())?;
+    let from = open(&engine, arguments.compare.as_ref())?;
     let mut differences = Vec::new();
     let mut same = 0;
     for path in &arguments.captures {
@@ -515,9 +517,9 @@ pub(crate) fn precompile(arguments: &Precompile) -> Result<ExitCode, Failure> {
         let message = "there is no directory for compiled policies; set XDG_CACHE_HOME or HOME";
         return Err(Failure::new(Exit::Host, message));
     };
-    let component = std::fs::read(file).map_err(|error| Failure::file("read", file, &error))?;
+    let component = admission::read(file)?;
     let policy = Policy::load(&engine()?, &component, Some(&cache)).map_err(|error| {
-        Failure::policy(format_args!("cannot compile {}", file.display()), &error, "")
+        Failure::policy(format_args!("cannot compile {}", file.file.display()), &error, "")
     })?;
     output::write(format!("{} is compiled\n", policy.digest()).as_bytes())?;
     Ok(ExitCode::SUCCESS)

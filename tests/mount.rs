@@ -30,3 +30,5 @@ mod storm;
 mod succession;
 #[path = "mount/written.rs"]
 mod written;
+#[path = "mount/trust.rs"]
+mod trust;

@@ -119,8 +119,8 @@ impl Claim {
     pub fn is_below(&self, registry: &str) -> bool {
         let name = self.name.split('@').next().unwrap_or_default();
         let name = match name.rsplit_once(':') {
-            // A colon before a slash is a port's.
-            Some((name, tag)) if !tag.contains('/') => name,
+            // A colon of the registry is a port's.
+            Some((name, tag)) if name.contains('/') && !tag.contains('/') => name,
             _ => name,
         };
         name.strip_prefix(registry.trim_end_matches('/'))

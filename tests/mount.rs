@@ -28,7 +28,7 @@ mod status;
 mod storm;
 #[path = "mount/succession.rs"]
 mod succession;
-#[path = "mount/written.rs"]
-mod written;
 #[path = "mount/trust.rs"]
 mod trust;
+#[path = "mount/written.rs"]
+mod written;

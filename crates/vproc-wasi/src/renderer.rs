@@ -118,9 +118,12 @@ fn from_source(source: wit::Source) -> Source {
             of: match file.of {
                 wit::Process::Init => Process::Init,
                 wit::Process::Subject => Process::Subject,
+                wit::Process::Reader => Process::Reader,
+                wit::Process::Path => Process::Path,
             },
             name: file.name,
         },
         wit::Source::Tasks => Source::Tasks,
+        wit::Source::Processes => Source::Processes,
     }
 }

@@ -92,7 +92,9 @@ impl Tree {
     fn open() -> Result<Self, ErrorCode> {
         let inputs = Inputs::open().map_err(|error| report("inputs", error))?;
         let declared = renderer::declare(inputs.environment());
-        let manifest = declared.map_err(|error| report("policy", format_args!("{error:?}")))?;
+        let mut manifest = declared.map_err(|error| report("policy", format_args!("{error:?}")))?;
+        // A WASI guest is no process: it has no id, and none of its own kind.
+        manifest.entries.retain(|entry| !entry.is_of_processes());
         Ok(Tree { manifest, inputs, states: RefCell::default() })
     }
 

@@ -16,7 +16,8 @@ use super::{NoInputs, hidden};
 use groups::Groups;
 use std::io::{self, ErrorKind};
 use vproc_snapshot::{
-    Class, Content, Entry, Environment, Manifest, Reading, Readings, Record, Setting, Source,
+    Class, Content, Entry, Environment, Manifest, Process, Reading, Readings, Record, Setting,
+    Source,
 };
 
 /// errno(3) of Linux, which is what a policy is told. WASI has other numbers.
@@ -66,8 +67,12 @@ impl Host {
             Source::Cgroup { version, controller, name, scope } => {
                 self.groups.look(*version, controller, name, *scope)
             }
-            Source::Process { name, .. } => {
+            Source::Process { of: Process::Init | Process::Subject, name } => {
                 vec![Reading::plain(content(&format!("/vproc/proc/self/{name}")))]
+            }
+            // A WASI guest is no process, and its tree has none.
+            Source::Process { .. } | Source::Processes => {
+                vec![Reading::plain(Content::Absent(errno::ENOENT))]
             }
             // The runtime's namespaces are not the guest's, and this component
             // cannot join others.

@@ -113,6 +113,8 @@ fn check() -> Done {
         "-p",
         "vproc-policy",
         "-p",
+        "vproc-sdk",
+        "-p",
         "hostile",
         "-p",
         "greedy",

@@ -66,7 +66,8 @@ pub(crate) struct Check {
 ///
 /// DIR holds captures, NAME.json. What each of their files should be is kept in
 /// DIR/NAME/proc/meminfo and so on. A difference is printed; then the exit
-/// status is 1. --update accepts what is rendered now.
+/// status is 1. --update accepts what is rendered now. With paths, other files
+/// are neither compared nor kept.
 #[derive(clap::Args)]
 pub(crate) struct Test {
     /// The policy
@@ -76,6 +77,10 @@ pub(crate) struct Test {
     /// Where the captures are
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+
+    /// Only these files, and those below these directories
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
 
     /// Write what is rendered now
     #[arg(long)]
@@ -372,8 +377,11 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode, Failure> {
     let (mut same, mut different, mut written) = (0, 0, 0);
     for path in captures {
         let expected = path.with_extension("");
-        let kept = kept(&expected)?;
-        let texts = texts(&opened, &read_capture(&path)?, &arguments.settings)?;
+        let is_meant = |name: &String, _: &mut String| arguments.is_meant(name);
+        let (mut kept, mut texts) =
+            (kept(&expected)?, texts(&opened, &read_capture(&path)?, &arguments.settings)?);
+        kept.retain(is_meant);
+        texts.retain(is_meant);
         if arguments.update {
             written += update(&expected, &kept, &texts)?;
             continue;
@@ -397,6 +405,16 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode, Failure> {
     let hint = if different > 0 { "; --update accepts them" } else { "" };
     output::write(format!("{same} files as expected, {different} not{hint}\n").as_bytes())?;
     Ok(if different == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Test {
+    fn is_meant(&self, name: &str) -> bool {
+        let is_below = |path: &String| {
+            let rest = name.strip_prefix(path.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.paths.is_empty() || self.paths.iter().any(is_below)
+    }
 }
 
 /// What was accepted for a capture.

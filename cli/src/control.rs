@@ -92,8 +92,9 @@ pub(crate) enum Policy {
     /// The policy is loaded, checked and tried out first. One that is broken is
     /// refused, with the reason, and the one before stays.
     Set {
-        /// The policy, a component of world vproc:policy/policy
-        #[arg(value_name = "FILE.wasm")]
+        /// The policy: a component of world vproc:policy/policy, or an overlay,
+        /// FILE.toml
+        #[arg(value_name = "FILE")]
         file: PathBuf,
         #[command(flatten)]
         scope: Scope,

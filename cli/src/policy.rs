@@ -11,9 +11,9 @@ use vproc_snapshot::{Entry, Environment, Kind, Manifest, PolicyIdentity, Setting
 
 #[derive(clap::Args)]
 pub(crate) struct Choice {
-    /// Render with the policy in this file, a component of world
-    /// vproc:policy/policy, in place of the embedded one
-    #[arg(long, value_name = "FILE.wasm")]
+    /// Render with the policy in this file in place of the embedded one: a
+    /// component of world vproc:policy/policy, or an overlay, FILE.toml
+    #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
     /// Turn a knob of the policy, such as cpus=cpuset or /proc/stat=deny;
@@ -83,10 +83,32 @@ impl Choice {
         let Some(path) = &self.policy else {
             return vproc_default::load(&engine, None).map_err(Cause::Policy);
         };
-        let component = std::fs::read(path)
-            .map_err(|error| Cause::File(Failure::file("read", path, &error)))?;
-        Policy::load(&engine, &component, cache().as_ref()).map_err(Cause::Policy)
+        opened(&engine, path, cache().as_ref()).map(|(policy, _)| policy).map_err(Cause::File)
     }
+}
+
+/// The policy in a file, and the bytes that it is made of: a component, or an
+/// overlay with all that it names.
+pub(crate) fn opened(
+    engine: &Engine,
+    path: &Path,
+    cache: Option<&Cache>,
+) -> Result<(Policy, Vec<u8>), Failure> {
+    let failure = |error| match error {
+        vproc_overlay::Error::File { path, error } => Failure::file("read", &path, &error),
+        vproc_overlay::Error::Policy(error) => {
+            let remedy = "`wasm-tools component wit FILE` prints what a component is";
+            Failure::policy(
+                format_args!("cannot load the policy {}", path.display()),
+                &error,
+                remedy,
+            )
+        }
+        error => Failure::new(Exit::Policy, format!("cannot load {}: {error}", path.display())),
+    };
+    let bytes = vproc_overlay::read(path).map_err(failure)?;
+    let policy = vproc_overlay::load(engine, &bytes, cache).map_err(failure)?;
+    Ok((policy, bytes))
 }
 
 enum Cause {

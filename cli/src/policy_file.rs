@@ -2,7 +2,7 @@
 //! `replay` and `precompile`. None of them needs privileges or a mount.
 
 use crate::failure::{Exit, Failure};
-use crate::policy::{cache, setting};
+use crate::policy::{cache, opened, setting};
 use crate::readings::read_capture;
 use crate::{ls, output};
 use serde::Serialize;
@@ -22,7 +22,7 @@ use vproc_snapshot::{Capture, Entry, Kind, Manifest, Readings, Setting};
 #[derive(clap::Args)]
 pub(crate) struct Inspect {
     /// The policy; the embedded one if left out
-    #[arg(value_name = "FILE.wasm")]
+    #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 
     #[arg(long = "set", value_name = "KNOB=VALUE", value_parser = setting)]
@@ -43,7 +43,7 @@ pub(crate) struct Inspect {
 #[derive(clap::Args)]
 pub(crate) struct Check {
     /// The policy; the embedded one if left out
-    #[arg(value_name = "FILE.wasm")]
+    #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 
     /// Captures to render beside the bundled ones
@@ -71,7 +71,7 @@ pub(crate) struct Check {
 #[derive(clap::Args)]
 pub(crate) struct Test {
     /// The policy
-    #[arg(value_name = "FILE.wasm")]
+    #[arg(value_name = "FILE")]
     file: PathBuf,
 
     /// Where the captures are
@@ -98,7 +98,7 @@ pub(crate) struct Test {
 #[derive(clap::Args)]
 pub(crate) struct Replay {
     /// The policy to switch to
-    #[arg(value_name = "FILE.wasm")]
+    #[arg(value_name = "FILE")]
     file: PathBuf,
 
     /// What to render
@@ -124,7 +124,7 @@ pub(crate) struct Replay {
 #[derive(clap::Args)]
 pub(crate) struct Precompile {
     /// The policy
-    #[arg(value_name = "FILE.wasm")]
+    #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
@@ -141,19 +141,15 @@ fn engine() -> Result<Engine, Failure> {
 }
 
 fn open(engine: &Engine, file: Option<&Path>) -> Result<Opened, Failure> {
-    let broken = |name: &str, error: &vproc_runtime::Error| {
-        let remedy = "`wasm-tools component wit FILE` prints what a component is";
-        Failure::policy(format_args!("cannot load {name}"), error, remedy)
-    };
     let Some(file) = file else {
         let name = "the embedded policy".to_owned();
-        let policy = vproc_default::load(engine, None).map_err(|error| broken(&name, &error))?;
+        let policy = vproc_default::load(engine, None).map_err(|error| {
+            Failure::policy(format_args!("cannot load {name}"), &error, "please report it")
+        })?;
         return Ok(Opened { name, component: vproc_default::COMPONENT.to_vec(), policy });
     };
     let name = file.display().to_string();
-    let component = std::fs::read(file).map_err(|error| Failure::file("read", file, &error))?;
-    let policy = Policy::load(engine, &component, cache().as_ref())
-        .map_err(|error| broken(&name, &error))?;
+    let (policy, component) = opened(engine, file, cache().as_ref())?;
     Ok(Opened { name, component, policy })
 }
 
@@ -228,10 +224,14 @@ pub(crate) fn check(arguments: &Check) -> Result<ExitCode, Failure> {
     for path in &arguments.captures {
         captures.push(Named::new(path.display().to_string(), read_capture(path)?));
     }
-    let report = vproc_check::check(&engine, &opened.component, &arguments.settings, &captures)
-        .map_err(|error| {
-            Failure::policy(format_args!("cannot check {}", opened.name), &error, "")
-        })?;
+    let report = vproc_check::check(
+        &engine,
+        &opened.policy,
+        opened.component.len(),
+        &arguments.settings,
+        &captures,
+    )
+    .map_err(|error| Failure::policy(format_args!("cannot check {}", opened.name), &error, ""))?;
     if arguments.json {
         #[derive(Serialize)]
         struct Printed<'a> {
@@ -533,10 +533,7 @@ pub(crate) fn precompile(arguments: &Precompile) -> Result<ExitCode, Failure> {
         let message = "there is no directory for compiled policies; set XDG_CACHE_HOME or HOME";
         return Err(Failure::new(Exit::Host, message));
     };
-    let component = std::fs::read(file).map_err(|error| Failure::file("read", file, &error))?;
-    let policy = Policy::load(&engine()?, &component, Some(&cache)).map_err(|error| {
-        Failure::policy(format_args!("cannot compile {}", file.display()), &error, "")
-    })?;
+    let (policy, _) = opened(&engine()?, file, Some(&cache))?;
     output::write(format!("{} is compiled\n", policy.digest()).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -108,6 +108,14 @@ pub enum Rejected {
         /// Why.
         error: Error,
     },
+    /// It is an overlay that says what cannot be.
+    #[error("cannot use {}: {error}", path.display())]
+    Overlay {
+        /// The file.
+        path: PathBuf,
+        /// What.
+        error: vproc_overlay::Error,
+    },
     /// It asks for what no policy may read.
     #[error("cannot use {}: {error}", path.display())]
     Sources {
@@ -204,10 +212,11 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Every policy's file.
+    /// Every policy's files.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let special = self.policy_for.iter().map(|(_, component)| component);
-        self.policy.iter().chain(special).map(|component| component.file.clone()).collect()
+        let all = self.policy.iter().chain(special);
+        all.flat_map(|component| vproc_overlay::files(&component.file)).collect()
     }
 }
 
@@ -328,10 +337,15 @@ impl Board {
             Some(digest) => self.directory.component(digest),
             None => path(),
         };
-        let bytes =
-            std::fs::read(&source).map_err(|error| Rejected::File { path: source, error })?;
         let refused = |error| Rejected::Policy { path: path(), error };
-        let policy = Policy::load(&self.engine, &bytes, self.cache.as_ref()).map_err(refused)?;
+        let unusable = |error| match error {
+            vproc_overlay::Error::File { path, error } => Rejected::File { path, error },
+            vproc_overlay::Error::Policy(error) => refused(error),
+            error => Rejected::Overlay { path: path(), error },
+        };
+        let bytes = vproc_overlay::read(&source).map_err(unusable)?;
+        let policy = vproc_overlay::load(&self.engine, &bytes, self.cache.as_ref());
+        let policy = policy.map_err(unusable)?;
         let environment = self.host.environment(self.settings.clone());
         let manifest = policy.declare(&environment).map_err(refused)?;
         check_sources(&Manifest::sources(&manifest.entries))

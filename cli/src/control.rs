@@ -1,7 +1,7 @@
 //! Asking a mount that runs: `status`, `policy`, `register`, `forget`.
 
 use crate::failure::{Exit, Failure};
-use crate::{output, policy_file};
+use crate::{output, policy_file, scaffold};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -82,6 +82,7 @@ pub(crate) struct Status {
 /// runs
 #[derive(clap::Subcommand)]
 pub(crate) enum Policy {
+    New(scaffold::New),
     Inspect(policy_file::Inspect),
     Check(policy_file::Check),
     Test(policy_file::Test),
@@ -161,6 +162,7 @@ pub(crate) fn policy(command: &Policy) -> Result<ExitCode, Failure> {
         std::path::absolute(file).map_err(|error| Failure::file("find", file, &error))
     };
     match command {
+        Policy::New(arguments) => return scaffold::new(arguments),
         Policy::Inspect(arguments) => return policy_file::inspect(arguments),
         Policy::Check(arguments) => return policy_file::check(arguments),
         Policy::Test(arguments) => return policy_file::test(arguments),

@@ -22,6 +22,7 @@ mod private_mount;
 mod readings;
 mod render;
 mod run;
+mod scaffold;
 mod service;
 mod subject;
 mod worker;

@@ -31,7 +31,7 @@ mod rough;
 mod smooth;
 mod trial;
 
-pub use bundled::{Named, bundled};
+pub use bundled::{Named, bundled, recorded};
 pub use cost::Cost;
 pub use report::{Check, Finding, Report, Severity, Summary};
 

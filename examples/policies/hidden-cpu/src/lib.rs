@@ -1,6 +1,6 @@
 //! Which processor it is stays untold.
 //!
-//! Model, family, stepping, microcode, clock and caches of `/proc/cpuinfo` say
+//! Model, family, stepping, microcode, clock, caches and flags of `/proc/cpuinfo` say
 //! what a cloud rents out, and how old it is. This policy replaces their values,
 //! shortens the flags to those that every 64-bit x86 has, and takes away what the
 //! kernel knows about its vulnerabilities. The layout stays, so that parsers of
@@ -68,6 +68,10 @@ fn hidden(cpuinfo: &str) -> String {
             "cpu MHz" => "1000.000".into(),
             "bogomips" | "BogoMIPS" => "2000.00".into(),
             "cache size" => "1024 KB".into(),
+            "TLB size" => "1024 4K pages".into(),
+            "cpuid level" => "13".into(),
+            "address sizes" => "46 bits physical, 48 bits virtual".into(),
+            "Features" => "fp asimd".into(),
             "bugs" | "vmx flags" | "power management" => String::new(),
             "flags" => {
                 let kept = value.split(' ').filter(|flag| BASELINE.contains(flag));

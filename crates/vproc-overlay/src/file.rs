@@ -67,8 +67,8 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
     {
         let rules = written.rule.iter().map(Spanned::get_ref);
         let named = rules.flat_map(|rule| rule.policy.iter().chain(&rule.text_file));
-        let base = written.base.iter().filter(|base| base.get_ref() != DEFAULT);
-        files.extend(base.chain(named).map(|name| reader.beside(name.get_ref())));
+        let named = written.base.iter().chain(named).filter(|name| name.get_ref() != DEFAULT);
+        files.extend(named.map(|name| reader.beside(name.get_ref())));
     }
     files
 }
@@ -212,5 +212,29 @@ impl<'p> Reader<'p> {
     fn line(&self, place: usize) -> usize {
         let before = self.text.as_bytes().get(..place).unwrap_or_default();
         before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn who_waits_for_changes_knows_all_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("overlay.toml");
+        let overlay = "base = \"base.wasm\"\n[[rule]]\npath = \"/proc/stat\"\npolicy = \"a.wasm\"\n\
+                       [[rule]]\npath = \"/proc/swaps\"\ntext-file = \"swaps.txt\"\n\
+                       [[rule]]\npath = \"/proc/uptime\"\npolicy = \"default\"\n";
+        std::fs::write(&path, overlay).unwrap();
+        let names = ["overlay.toml", "base.wasm", "a.wasm", "swaps.txt", "default"];
+        let expected = names.map(|name| directory.path().join(name));
+        // The embedded policy is no file.
+        assert_eq!(files(&path), expected.split_at(4).0);
+        // One that cannot be read as yet is waited for, too.
+        std::fs::write(&path, "base = ").unwrap();
+        assert_eq!(files(&path), expected.split_at(1).0);
+        assert_eq!(files(&expected[2]), [expected[2].clone()]);
     }
 }

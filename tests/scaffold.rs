@@ -42,6 +42,10 @@ fn a_new_policy_is_built_tested_checked_and_used() {
     assert_eq!(commands[3], format!("vprocctl policy check {component}"));
 
     let project = home.path().join("my-policy");
+    // What does not change is compiled once for all runs of this test.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scaffold");
+    fs::create_dir_all(&target).unwrap();
+    std::os::unix::fs::symlink(&target, project.join("target")).unwrap();
     cargo(&project, &["test"]);
     cargo(&project, &["build", "--release", "--target", "wasm32-wasip2"]);
     let output = vprocctl(&project, &["policy", "check", component]);

@@ -35,7 +35,7 @@
 //!
 //! To compute with, there is what the default policy itself computes with:
 //! [`text`], [`units`], [`cgroup`] and [`View`]. With the feature `captures`
-//! there are recorded machines to test with, natively: [`capture`](mod@capture).
+//! there are recorded machines to test with, natively, in the module `capture`.
 
 #![cfg_attr(target_family = "wasm", no_std)]
 

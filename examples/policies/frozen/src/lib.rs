@@ -52,6 +52,7 @@ impl Policy for Frozen {
 vproc_sdk::export!(Frozen);
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::{FILES, Frozen};
     use vproc_sdk::capture::Machine;
@@ -60,7 +61,7 @@ mod tests {
     fn machines_cannot_be_told_apart() {
         let texts = |name: &str| {
             let path = format!("../../../fixtures/{name}.json");
-            let machine = Machine::read(path).unwrap_or_else(|error| panic!("{error}"));
+            let machine = Machine::read(path).unwrap();
             let entries = machine.manifest::<Frozen>().unwrap_or_default().into_iter();
             let texts = entries.map(|entry| (machine.text::<Frozen>(&entry.path), entry.path));
             texts.collect::<Vec<_>>()

@@ -85,6 +85,7 @@ fn hidden(cpuinfo: &str) -> String {
 vproc_sdk::export!(HiddenCpu);
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::HiddenCpu;
     use vproc_sdk::capture::Machine;
@@ -93,7 +94,7 @@ mod tests {
     fn nothing_tells_the_processor() {
         for name in ["v1-run-256m", "v2-6.12-host", "handmade-arm64"] {
             let path = format!("../../../fixtures/{name}.json");
-            let machine = Machine::read(path).unwrap_or_else(|error| panic!("{error}"));
+            let machine = Machine::read(path).unwrap();
             let cpuinfo = machine.text::<HiddenCpu>("/proc/cpuinfo").unwrap_or_default();
             assert!(cpuinfo.starts_with("processor\t: 0\n"), "{cpuinfo}");
             for word in ["Intel", "AMD", "avx", "spectre", "0xd0c", "0x41"] {

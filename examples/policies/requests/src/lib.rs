@@ -71,13 +71,14 @@ fn shares(weight: u64) -> u64 {
 vproc_sdk::export!(Requests);
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::Requests;
     use vproc_sdk::capture::Machine;
 
     /// A container of Kubernetes: 128 MiB and a CPU asked for, 384 MiB and one and a half allowed.
     fn pod() -> Machine {
-        Machine::read("captures/pod-v2.json").unwrap_or_else(|error| panic!("{error}"))
+        Machine::read("captures/pod-v2.json").unwrap()
     }
 
     #[test]

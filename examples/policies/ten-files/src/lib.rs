@@ -43,6 +43,7 @@ impl Policy for TenFiles {
 vproc_sdk::export!(TenFiles);
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::{ALLOWED, TenFiles};
     use vproc_sdk::Class;
@@ -51,7 +52,7 @@ mod tests {
     #[test]
     fn ten_can_be_read() {
         let path = "../../../fixtures/v1-run-256m.json";
-        let machine = Machine::read(path).unwrap_or_else(|error| panic!("{error}"));
+        let machine = Machine::read(path).unwrap();
         let entries = machine.manifest::<TenFiles>().unwrap_or_default();
         let open = entries.iter().filter(|entry| entry.class != Class::Denied);
         assert_eq!(open.count(), ALLOWED.len());

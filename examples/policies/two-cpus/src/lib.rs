@@ -21,6 +21,7 @@ impl Policy for TwoCpus {
 vproc_sdk::export!(TwoCpus);
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::TwoCpus;
     use vproc_sdk::capture::Machine;
@@ -28,7 +29,7 @@ mod tests {
     #[test]
     fn a_container_of_less_than_a_cpu_sees_two() {
         let path = "../../../fixtures/v1-nested.json";
-        let machine = Machine::read(path).unwrap_or_else(|error| panic!("{error}"));
+        let machine = Machine::read(path).unwrap();
         let online = machine.text::<TwoCpus>("/sys/devices/system/cpu/online");
         assert_eq!(online.as_deref(), Ok("0-1\n"));
         let strict = machine.with_setting("cpu-minimum", "1");

@@ -11,6 +11,13 @@ fn main() {
             let wasm = component(&workspace, guest, &[&format!("tests/guests/{guest}")])?;
             println!("cargo::rustc-env={variable}={}", wasm.display());
         }
+        for example in ["two-cpus", "hidden-cpu", "requests", "frozen", "ten-files"] {
+            let own = format!("examples/policies/{example}");
+            let sources = ["crates/vproc-core/src", "crates/vproc-sdk", &own];
+            let wasm = component(&workspace, &format!("example-{example}"), &sources)?;
+            let variable = example.replace('-', "_").to_uppercase();
+            println!("cargo::rustc-env={variable}={}", wasm.display());
+        }
         Ok(())
     });
 }

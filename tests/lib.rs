@@ -15,6 +15,15 @@ pub static GREEDY: &[u8] = include_bytes!(env!("GREEDY"));
 /// A policy that does what is written into it: `guests/puppet`.
 static PUPPET: &[u8] = include_bytes!(env!("PUPPET"));
 
+/// The policies of `examples/policies`, by name.
+pub static EXAMPLES: &[(&str, &[u8])] = &[
+    ("two-cpus", include_bytes!(env!("TWO_CPUS"))),
+    ("hidden-cpu", include_bytes!(env!("HIDDEN_CPU"))),
+    ("requests", include_bytes!(env!("REQUESTS"))),
+    ("frozen", include_bytes!(env!("FROZEN"))),
+    ("ten-files", include_bytes!(env!("TEN_FILES"))),
+];
+
 /// The `PUPPET` with these orders.
 pub fn puppet(orders: &str) -> Vec<u8> {
     let marks: Vec<usize> =

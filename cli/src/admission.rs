@@ -3,7 +3,7 @@
 use crate::failure::{Exit, Failure};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::path::{Path, PathBuf};
-use vproc_trust::{Admitted, Pinned, PublicKey, Refused, Trust, TrustError, admit};
+use vproc_trust::{Pinned, PublicKey, Refused, Trust, TrustError};
 
 /// The rules that policies are held to.
 #[derive(clap::Args, Default)]
@@ -15,10 +15,9 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Reads a policy that may be used.
-    pub(crate) fn admit(&self, pinned: &Pinned) -> Result<Admitted, Failure> {
-        let trust = Trust::load(self.trust.as_deref())?;
-        admit(pinned, trust.as_ref()).map_err(Failure::from)
+    /// The rules that hold now; none where there are none.
+    pub(crate) fn load(&self) -> Result<Option<Trust>, Failure> {
+        Ok(Trust::load(self.trust.as_deref())?)
     }
 
     /// The file by its full path, looked at once: an error is told now and not
@@ -27,12 +26,6 @@ impl Rules {
         Trust::load(self.trust.as_deref())?;
         self.trust.as_deref().map(absolute).transpose()
     }
-}
-
-/// Reads a policy that is looked at and not used: rules do not matter, a pin
-/// does.
-pub(crate) fn read(pinned: &Pinned) -> Result<Vec<u8>, Failure> {
-    Ok(admit(pinned, None)?.bytes)
 }
 
 /// `FILE.wasm` or `FILE.wasm@sha256:HEX`, for clap.

@@ -2,7 +2,7 @@
 
 use crate::admission::{pinned, with_full_path};
 use crate::failure::{Exit, Failure};
-use crate::{output, policy_file, shipping};
+use crate::{output, policy_file, scaffold, shipping};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -84,6 +84,7 @@ pub(crate) struct Status {
 /// runs
 #[derive(clap::Subcommand)]
 pub(crate) enum Policy {
+    New(scaffold::New),
     Inspect(policy_file::Inspect),
     Check(policy_file::Check),
     Test(policy_file::Test),
@@ -98,8 +99,9 @@ pub(crate) enum Policy {
     /// not the one that was pinned, or is not allowed by the rules of the mount is
     /// refused, with the reason, and the one before stays.
     Set {
-        /// The policy, a component of world vproc:policy/policy
-        #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+        /// The policy: a component of world vproc:policy/policy, or an overlay,
+        /// FILE.toml
+        #[arg(value_name = "FILE[@sha256:HEX]", value_parser = pinned())]
         file: Pinned,
         #[command(flatten)]
         scope: Scope,
@@ -163,6 +165,7 @@ pub(crate) fn status(arguments: &Status) -> Result<(), Failure> {
 
 pub(crate) fn policy(command: &Policy) -> Result<ExitCode, Failure> {
     match command {
+        Policy::New(arguments) => return scaffold::new(arguments),
         Policy::Inspect(arguments) => return policy_file::inspect(arguments),
         Policy::Check(arguments) => return policy_file::check(arguments),
         Policy::Test(arguments) => return policy_file::test(arguments),

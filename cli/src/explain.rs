@@ -146,6 +146,11 @@ pub(crate) fn explanation(
     let snapshot = render::snapshot(entry, path, readings)?;
     match loaded.policy.explain(path, &snapshot) {
         Ok(explanation) => Ok(Some(explanation)),
+        // A part of an overlay that says no more than the manifest does.
+        Err(Error::CannotExplain) => {
+            render::text(loaded, path, entry, readings)?;
+            Ok(None)
+        }
         // A render says it better.
         Err(Error::Refused(refusal)) => match render::text(loaded, path, entry, readings) {
             Ok(_) => Err(loaded.failure(path, &Error::Refused(refusal))),

@@ -23,6 +23,7 @@ mod private_mount;
 mod readings;
 mod render;
 mod run;
+mod scaffold;
 mod service;
 mod shipping;
 mod subject;

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 
     /// Render with another policy for the containers in groups below a prefix,
     /// as in /proc/PID/cgroup; may be given several times
-    #[arg(long, value_name = "CGROUP_PREFIX=FILE.wasm", value_parser = policy_for)]
+    #[arg(long, value_name = "CGROUP_PREFIX=FILE", value_parser = policy_for)]
     policy_for: Vec<(String, Pinned)>,
 
     /// Whose cgroup counts for a reader: the init process of its pid
@@ -85,7 +85,7 @@ fn policy_for(text: &str) -> Result<(String, Pinned), String> {
             let file = Pinned::parse(file.into()).map_err(|error| error.to_string())?;
             Ok((prefix.to_owned(), file))
         }
-        _ => Err("not of the form /CGROUP_PREFIX=FILE.wasm".to_owned()),
+        _ => Err("not of the form /CGROUP_PREFIX=FILE".to_owned()),
     }
 }
 

@@ -8,14 +8,14 @@ use vproc_linux::{Host, check_sources};
 use vproc_runtime::{Cache, Engine, Options, Policy};
 use vproc_snapshot::pattern::stands_for;
 use vproc_snapshot::{Entry, Environment, Kind, Manifest, PolicyIdentity, Setting, Source};
-use vproc_trust::Pinned;
+use vproc_trust::{Pinned, Trust};
 
 #[derive(clap::Args)]
 pub(crate) struct Choice {
-    /// Render with the policy in this file, a component of world
-    /// vproc:policy/policy, in place of the embedded one; with @sha256:HEX, only
-    /// if that is its hash
-    #[arg(long, value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    /// Render with the policy in this file in place of the embedded one: a
+    /// component of world vproc:policy/policy, or an overlay, FILE.toml; with
+    /// @sha256:HEX, only if that is its hash
+    #[arg(long, value_name = "FILE[@sha256:HEX]", value_parser = pinned())]
     policy: Option<Pinned>,
 
     #[command(flatten)]
@@ -108,8 +108,9 @@ impl Choice {
         let Some(pinned) = &self.policy else {
             return vproc_default::load(&engine, None).map_err(Cause::Policy);
         };
-        let component = self.rules.admit(pinned).map_err(Cause::File)?.bytes;
-        Policy::load(&engine, &component, cache().as_ref()).map_err(Cause::Policy)
+        let trust = self.rules.load().map_err(Cause::File)?;
+        let opened = opened(&engine, pinned, trust.as_ref(), cache().as_ref());
+        opened.map(|(policy, _)| policy).map_err(Cause::File)
     }
 }
 
@@ -128,6 +129,32 @@ fn found(policy: &Policy, environment: &Environment, paths: &[String]) -> Option
         }
     }
     (!paths.is_empty()).then_some(manifest)
+}
+
+/// The policy in a file, and the bytes that it is made of: a component, or an
+/// overlay with all that it names.
+pub(crate) fn opened(
+    engine: &Engine,
+    pinned: &Pinned,
+    trust: Option<&Trust>,
+    cache: Option<&Cache>,
+) -> Result<(Policy, Vec<u8>), Failure> {
+    let path = &pinned.file;
+    let failure = |error| match error {
+        vproc_overlay::Error::Refused(refused) => Failure::from(refused),
+        vproc_overlay::Error::Policy(error) => {
+            let remedy = "`wasm-tools component wit FILE` prints what a component is";
+            Failure::policy(
+                format_args!("cannot load the policy {}", path.display()),
+                &error,
+                remedy,
+            )
+        }
+        error => Failure::new(Exit::Policy, format!("cannot load {}: {error}", path.display())),
+    };
+    let bytes = vproc_overlay::read(pinned, trust).map_err(failure)?;
+    let policy = vproc_overlay::load(engine, &bytes, cache).map_err(failure)?;
+    Ok((policy, bytes))
 }
 
 enum Cause {

@@ -1,9 +1,9 @@
 //! Trying out a policy that is a file: `policy inspect`, `check`, `test`,
 //! `replay` and `precompile`. None of them needs privileges or a mount.
 
-use crate::admission::{self, pinned};
+use crate::admission::pinned;
 use crate::failure::{Exit, Failure};
-use crate::policy::{cache, setting};
+use crate::policy::{cache, opened, setting};
 use crate::readings::read_capture;
 use crate::{ls, output};
 use serde::Serialize;
@@ -24,7 +24,7 @@ use vproc_trust::Pinned;
 #[derive(clap::Args)]
 pub(crate) struct Inspect {
     /// The policy; the embedded one if left out
-    #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    #[arg(value_name = "FILE[@sha256:HEX]", value_parser = pinned())]
     file: Option<Pinned>,
 
     #[arg(long = "set", value_name = "KNOB=VALUE", value_parser = setting)]
@@ -45,7 +45,7 @@ pub(crate) struct Inspect {
 #[derive(clap::Args)]
 pub(crate) struct Check {
     /// The policy; the embedded one if left out
-    #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    #[arg(value_name = "FILE[@sha256:HEX]", value_parser = pinned())]
     file: Option<Pinned>,
 
     /// Captures to render beside the bundled ones
@@ -68,16 +68,21 @@ pub(crate) struct Check {
 ///
 /// DIR holds captures, NAME.json. What each of their files should be is kept in
 /// DIR/NAME/proc/meminfo and so on. A difference is printed; then the exit
-/// status is 1. --update accepts what is rendered now.
+/// status is 1. --update accepts what is rendered now. With paths, other files
+/// are neither compared nor kept.
 #[derive(clap::Args)]
 pub(crate) struct Test {
     /// The policy
-    #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    #[arg(value_name = "FILE[@sha256:HEX]", value_parser = pinned())]
     file: Pinned,
 
     /// Where the captures are
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+
+    /// Only these files, and those below these directories
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
 
     /// Write what is rendered now
     #[arg(long)]
@@ -95,7 +100,7 @@ pub(crate) struct Test {
 #[derive(clap::Args)]
 pub(crate) struct Replay {
     /// The policy to switch to
-    #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    #[arg(value_name = "FILE[@sha256:HEX]", value_parser = pinned())]
     file: Pinned,
 
     /// What to render
@@ -121,7 +126,7 @@ pub(crate) struct Replay {
 #[derive(clap::Args)]
 pub(crate) struct Precompile {
     /// The policy
-    #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    #[arg(value_name = "FILE[@sha256:HEX]", value_parser = pinned())]
     file: Pinned,
 }
 
@@ -138,19 +143,15 @@ fn engine() -> Result<Engine, Failure> {
 }
 
 fn open(engine: &Engine, file: Option<&Pinned>) -> Result<Opened, Failure> {
-    let broken = |name: &str, error: &vproc_runtime::Error| {
-        let remedy = "`wasm-tools component wit FILE` prints what a component is";
-        Failure::policy(format_args!("cannot load {name}"), error, remedy)
-    };
     let Some(file) = file else {
         let name = "the embedded policy".to_owned();
-        let policy = vproc_default::load(engine, None).map_err(|error| broken(&name, &error))?;
+        let policy = vproc_default::load(engine, None).map_err(|error| {
+            Failure::policy(format_args!("cannot load {name}"), &error, "please report it")
+        })?;
         return Ok(Opened { name, component: vproc_default::COMPONENT.to_vec(), policy });
     };
     let name = file.file.display().to_string();
-    let component = admission::read(file)?;
-    let policy = Policy::load(engine, &component, cache().as_ref())
-        .map_err(|error| broken(&name, &error))?;
+    let (policy, component) = opened(engine, file, None, cache().as_ref())?;
     Ok(Opened { name, component, policy })
 }
 
@@ -225,10 +226,14 @@ pub(crate) fn check(arguments: &Check) -> Result<ExitCode, Failure> {
     for path in &arguments.captures {
         captures.push(Named::new(path.display().to_string(), read_capture(path)?));
     }
-    let report = vproc_check::check(&engine, &opened.component, &arguments.settings, &captures)
-        .map_err(|error| {
-            Failure::policy(format_args!("cannot check {}", opened.name), &error, "")
-        })?;
+    let report = vproc_check::check(
+        &engine,
+        &opened.policy,
+        opened.component.len(),
+        &arguments.settings,
+        &captures,
+    )
+    .map_err(|error| Failure::policy(format_args!("cannot check {}", opened.name), &error, ""))?;
     if arguments.json {
         #[derive(Serialize)]
         struct Printed<'a> {
@@ -374,8 +379,11 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode, Failure> {
     let (mut same, mut different, mut written) = (0, 0, 0);
     for path in captures {
         let expected = path.with_extension("");
-        let kept = kept(&expected)?;
-        let texts = texts(&opened, &read_capture(&path)?, &arguments.settings)?;
+        let is_meant = |name: &String, _: &mut String| arguments.is_meant(name);
+        let (mut kept, mut texts) =
+            (kept(&expected)?, texts(&opened, &read_capture(&path)?, &arguments.settings)?);
+        kept.retain(is_meant);
+        texts.retain(is_meant);
         if arguments.update {
             written += update(&expected, &kept, &texts)?;
             continue;
@@ -399,6 +407,16 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode, Failure> {
     let hint = if different > 0 { "; --update accepts them" } else { "" };
     output::write(format!("{same} files as expected, {different} not{hint}\n").as_bytes())?;
     Ok(if different == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Test {
+    fn is_meant(&self, name: &str) -> bool {
+        let is_below = |path: &String| {
+            let rest = name.strip_prefix(path.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.paths.is_empty() || self.paths.iter().any(is_below)
+    }
 }
 
 /// What was accepted for a capture.
@@ -517,10 +535,7 @@ pub(crate) fn precompile(arguments: &Precompile) -> Result<ExitCode, Failure> {
         let message = "there is no directory for compiled policies; set XDG_CACHE_HOME or HOME";
         return Err(Failure::new(Exit::Host, message));
     };
-    let component = admission::read(file)?;
-    let policy = Policy::load(&engine()?, &component, Some(&cache)).map_err(|error| {
-        Failure::policy(format_args!("cannot compile {}", file.file.display()), &error, "")
-    })?;
+    let (policy, _) = opened(&engine()?, file, None, Some(&cache))?;
     output::write(format!("{} is compiled\n", policy.digest()).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

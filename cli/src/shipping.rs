@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use vproc_registry::{Error, Interface, Pulled, Reference};
 use vproc_runtime::{Engine, Options, Policy};
-use vproc_trust::{Pinned, Sha256, origin_file, verify_signature};
+use vproc_trust::{Pinned, Sha256, admit, origin_file, verify_signature};
 
 /// How to reach a registry.
 #[derive(clap::Args)]
@@ -123,7 +123,7 @@ pub(crate) fn push(arguments: &Push) -> Result<ExitCode, Failure> {
         size: usize,
     }
     let Push { file, reference, access, json } = arguments;
-    let component = admission::read(file)?;
+    let component = admit(file, None)?.bytes;
     let interface = interface(&file.file, &component)?;
     let pushed = vproc_registry::push(reference, &component, &interface, &access.options())?;
     let size = component.len();
@@ -232,7 +232,14 @@ pub(crate) fn verify(arguments: &Verify) -> Result<ExitCode, Failure> {
         signed_by: Option<Sha256>,
     }
     let Verify { file, key, rules, json } = arguments;
-    let admitted = rules.admit(file)?;
+    let trust = rules.load()?;
+    // An overlay is hashed with all that it is made of, and each file needs a rule.
+    let whole = vproc_overlay::read(file, trust.as_ref()).map_err(|error| match error {
+        vproc_overlay::Error::Refused(refused) => Failure::from(refused),
+        error => Failure::new(Exit::Policy, error.to_string()),
+    })?;
+    let unpinned = Pinned { file: file.file.clone(), sha256: None };
+    let admitted = admit(&unpinned, trust.as_ref())?;
     let key = key.as_deref().map(admission::key).transpose()?;
     if let Some(key) = &key {
         verify_signature(&file.file, &admitted.bytes, key).map_err(|error| {
@@ -241,7 +248,7 @@ pub(crate) fn verify(arguments: &Verify) -> Result<ExitCode, Failure> {
         })?;
     }
     let name = file.file.display().to_string();
-    let (sha256, rule) = (admitted.sha256, admitted.rule.as_deref());
+    let (sha256, rule) = (Sha256::of(&whole), admitted.rule.as_deref());
     let signed_by = key.map(|key| key.id());
     if *json {
         output::write_json(&Printed { file: name, sha256, rule, signed_by })?;

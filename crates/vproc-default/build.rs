@@ -8,7 +8,7 @@ use vproc_runtime::{Digest, Engine, Options, Policy};
 fn main() {
     script(|| {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let sources = ["crates/vproc-core/src", "crates/vproc-policy"];
+        let sources = ["crates/vproc-core/src", "crates/vproc-policy", "crates/vproc-sdk"];
         let wasm = component(&workspace, "vproc-policy", &sources)?;
         let wasm = std::fs::read(&wasm)
             .map_err(|error| format!("cannot read {}: {error}", wasm.display()))?;

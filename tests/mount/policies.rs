@@ -271,3 +271,39 @@ fn load_averages_go_on_across_workers_and_policies() {
     mount.told(&["policy", "reset"]);
     assert!(load() > before * 0.8, "and back");
 }
+
+#[test]
+fn an_overlay_is_swapped_kept_and_answered_for() {
+    let test = "an_overlay_is_swapped_kept_and_answered_for";
+    let Some(mount) = Mount::start(test, &["--max-age", "0"]) else { return };
+    mount.puppet("part.wasm", "letter=P count=test/1 fail=/proc/vmstat");
+    let overlay = "[[rule]]\npath = \"/proc/meminfo\"\npolicy = \"part.wasm\"\n\
+                   [[rule]]\npath = \"/proc/vmstat\"\npolicy = \"part.wasm\"\n\
+                   [[rule]]\npath = \"/proc/made-up\"\ntext = \"so it is\\n\"\n";
+    let file = mount.write("overlay.toml", overlay.as_bytes());
+    mount.told(&["policy", "set", &file]);
+    assert_eq!(letter(&mount), Some('P'));
+    assert_eq!(mount.read("/proc/made-up"), "so it is\n");
+    assert!(mount.read("/proc/stat").contains("btime"), "the base's");
+    let before = sha256(&mount);
+    assert_eq!(mount.status().policies[0].name, "overlay");
+    // With a history, the part traps; the embedded policy answers.
+    assert!(mount.read("/proc/vmstat").starts_with("P "));
+    assert!(mount.read("/proc/vmstat").contains("nr_free_pages"));
+    assert_eq!(letter(&mount), Some('P'));
+    let policy = &mount.status().policies[0];
+    assert!(policy.failures > 0 && !policy.aside, "{policy:?}");
+    // What is kept has all parts in it.
+    mount.write("part.wasm", b"garbage");
+    fs::remove_file(&file).unwrap();
+    mount.replace_worker();
+    assert_eq!((letter(&mount), sha256(&mount)), (Some('P'), before.clone()));
+    assert_eq!(mount.read("/proc/made-up"), "so it is\n");
+    // What is wrong is refused.
+    for (overlay, reason) in [(overlay, "part.wasm"), ("rules = []\n", "overlay.toml:1")] {
+        mount.write("overlay.toml", overlay.as_bytes());
+        let (code, line) = crate::command::failure(mount.ask(&["policy", "set", &file]));
+        assert!(code == 6 && line.contains(reason), "{line}");
+        assert_eq!((letter(&mount), sha256(&mount)), (Some('P'), before.clone()));
+    }
+}

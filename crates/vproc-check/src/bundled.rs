@@ -41,6 +41,11 @@ pub fn bundled() -> Vec<Named> {
     parsed.collect()
 }
 
+/// The text of one of them.
+pub fn recorded(name: &str) -> Option<&'static str> {
+    CAPTURES.iter().find(|(known, _)| *known == name).map(|(_, json)| *json)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,9 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let engine = vproc_runtime::Engine::new(Default::default())?;
 //! let component = std::fs::read("policy.wasm")?;
-//! let report = vproc_check::check(&engine, &component, &[], &vproc_check::bundled())?;
+//! let policy = vproc_runtime::Policy::compile(&engine, &component)?;
+//! let captures = vproc_check::bundled();
+//! let report = vproc_check::check(&engine, &policy, component.len(), &[], &captures)?;
 //! for finding in &report.findings {
 //!     println!("{finding}");
 //! }
@@ -29,7 +31,7 @@ mod rough;
 mod smooth;
 mod trial;
 
-pub use bundled::{Named, bundled};
+pub use bundled::{Named, bundled, recorded};
 pub use cost::Cost;
 pub use report::{Check, Finding, Report, Severity, Summary};
 
@@ -38,17 +40,17 @@ use vproc_linux::check_sources;
 use vproc_runtime::{Engine, Error, Policy};
 use vproc_snapshot::{Manifest, Setting};
 
-/// Checks a component with these settings over these captures. Fails only
-/// where there is no policy that could be asked; everything else is a finding.
+/// Checks a policy of `size` bytes with these settings over these captures. Fails
+/// only where there is none to compare it with; everything else is a finding.
 pub fn check(
     engine: &Engine,
-    component: &[u8],
+    policy: &Policy,
+    size: usize,
     settings: &[Setting],
     captures: &[Named],
 ) -> Result<Report, Error> {
-    let policy = Policy::compile(engine, component)?;
     let default = vproc_default::load(engine, None)?;
-    let mut report = Report::new(&policy, component.len());
+    let mut report = Report::new(policy, size);
     for import in policy.imports() {
         report.find(Finding::new(
             Check::Contract,
@@ -57,7 +59,7 @@ pub fn check(
         ));
     }
     for Named { name, capture } in captures {
-        let trial = Trial::new(&policy, &default, name, capture, settings);
+        let trial = Trial::new(policy, &default, name, capture, settings);
         let manifest = match trial.declare() {
             Ok(manifest) => manifest,
             Err(error) => {

@@ -336,3 +336,26 @@ pub struct Snapshot<'a> {
     /// What was read.
     pub inputs: Vec<Input<'a>>,
 }
+
+impl<'a> Snapshot<'a> {
+    /// The text of an input, of the nearest group that has it.
+    pub fn text(&self, key: &str) -> Option<&'a str> {
+        self.inputs.iter().filter(|input| input.key == key).find_map(|input| match input.content {
+            Content::Text(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// The same snapshot in which an input of the leaf (`level` 0) or of a group above it
+    /// says something else.
+    #[must_use]
+    pub fn with(&self, key: &str, level: u32, content: Content<'a>) -> Self {
+        let mut changed = self.clone();
+        for input in &mut changed.inputs {
+            if input.key == key && input.level == level {
+                input.content = content;
+            }
+        }
+        changed
+    }
+}

@@ -112,6 +112,34 @@ pub fn explain(path: &str, snapshot: &Snapshot<'_>) -> Result<Explanation, Error
     Ok(Explanation { text, fields, steps: steps.list, inputs })
 }
 
+/// A text of which nothing is known but where it comes from as a whole.
+pub fn unexplained(
+    text: String,
+    provenance: Provenance,
+    reason: &'static str,
+    inputs: Vec<&'static str>,
+) -> Explanation {
+    let mut fields = Vec::new();
+    let mut start = 0;
+    for (line, at) in text.split_inclusive('\n').zip(1u32..) {
+        if !line.trim().is_empty() {
+            fields.push(Field {
+                label: first_word(line),
+                column: "",
+                line: at,
+                range: start..start + line.trim_end_matches('\n').len(),
+                layout: None,
+                provenance,
+                reason,
+                value: None,
+                quoted: None,
+            });
+        }
+        start += line.len();
+    }
+    Explanation { text, fields, steps: Vec::new(), inputs }
+}
+
 /// The texts of the inputs with these keys.
 fn texts<'a>(snapshot: &Snapshot<'a>, keys: &[&'static str]) -> Vec<Known<'a>> {
     let mut known = Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! Everything here is a pure function from the text of a host and the values
 //! of a cgroup to the text of a virtual file: no I/O, no clock, no threads.
-//! The crate knows neither wasm nor Linux system calls; `vproc-policy` wraps
+//! The crate knows neither wasm nor Linux system calls; `vproc-sdk` wraps
 //! it into a component, and tests call it natively.
 //!
 //! A file of `/proc` is one module below [`files`]: its [`Entry`] says where
@@ -49,6 +49,30 @@ pub struct Rendered {
     pub bytes: Option<Vec<u8>>,
     /// What an entry with a [`History`] wants to see again.
     pub state: Option<Vec<u8>>,
+}
+
+impl From<String> for Rendered {
+    fn from(text: String) -> Self {
+        Rendered { text, bytes: None, state: None }
+    }
+}
+
+impl From<&str> for Rendered {
+    fn from(text: &str) -> Self {
+        String::from(text).into()
+    }
+}
+
+impl Rendered {
+    /// The same with another text in place of this one, and the same state.
+    /// What is not text stays as it is.
+    #[must_use]
+    pub fn map(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        if self.bytes.is_none() {
+            self.text = change(&self.text);
+        }
+        self
+    }
 }
 
 /// An entry under the settings at hand: what the manifest says of it.

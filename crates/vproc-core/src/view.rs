@@ -56,6 +56,11 @@ const EACCES: u32 = 13;
 const EINVAL: u32 = 22;
 
 impl<'a> View<'a> {
+    /// A snapshot with the knobs that were read from it; the path has no number.
+    pub fn of(snapshot: &'a Snapshot<'a>, knobs: &'a Knobs) -> Self {
+        View::new(snapshot, knobs, 0)
+    }
+
     pub(crate) fn new(snapshot: &'a Snapshot<'a>, knobs: &'a Knobs, number: u32) -> Self {
         View { snapshot, knobs, numbers: [number, 0, 0], recorder: None }
     }

@@ -14,7 +14,7 @@ use vproc_linux::{Host, Membership, Subject, check_sources};
 use vproc_runtime::{Cache, Engine, Error, Policy, Refusal};
 use vproc_snapshot::pattern::path_stands_for;
 use vproc_snapshot::{Entry, Environment, Kind, Manifest, Setting};
-use vproc_trust::{Pinned, Refused, Sha256, Trust, TrustError, admit};
+use vproc_trust::{Pinned, Refused, Sha256, Trust, TrustError};
 
 /// After how many failures in a row a policy is put aside.
 const PATIENCE: u32 = 5;
@@ -123,6 +123,14 @@ pub enum Rejected {
         /// Why.
         error: Error,
     },
+    /// It is an overlay that says what cannot be.
+    #[error("cannot use {}: {error}", path.display())]
+    Overlay {
+        /// The file.
+        path: PathBuf,
+        /// What.
+        error: vproc_overlay::Error,
+    },
     /// It asks for what no policy may read.
     #[error("cannot use {}: {error}", path.display())]
     Sources {
@@ -219,10 +227,11 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Every policy's file.
+    /// Every policy's files.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let special = self.policy_for.iter().map(|(_, component)| component);
-        self.policy.iter().chain(special).map(|component| component.file.clone()).collect()
+        let all = self.policy.iter().chain(special);
+        all.flat_map(|component| vproc_overlay::files(&component.file)).collect()
     }
 }
 
@@ -348,7 +357,13 @@ impl Board {
         let path = || component.file.clone();
         let bytes = self.read(component)?;
         let refused = |error| Rejected::Policy { path: path(), error };
-        let policy = Policy::load(&self.engine, &bytes, self.cache.as_ref()).map_err(refused)?;
+        let unusable = |error| match error {
+            vproc_overlay::Error::Refused(refused) => Rejected::Refused(refused),
+            vproc_overlay::Error::Policy(error) => refused(error),
+            error => Rejected::Overlay { path: path(), error },
+        };
+        let policy = vproc_overlay::load(&self.engine, &bytes, self.cache.as_ref());
+        let policy = policy.map_err(unusable)?;
         let environment = self.host.environment(self.settings.clone());
         let manifest = policy.declare(&environment).map_err(refused)?;
         check_sources(&Manifest::sources(&manifest.entries))
@@ -382,7 +397,10 @@ impl Board {
         let Some(digest) = copy else {
             let trust = Trust::load(self.trust.as_deref())?;
             let pinned = Pinned { file: file.clone(), sha256: *sha256 };
-            return Ok(admit(&pinned, trust.as_ref())?.bytes);
+            return vproc_overlay::read(&pinned, trust.as_ref()).map_err(|error| match error {
+                vproc_overlay::Error::Refused(refused) => Rejected::Refused(refused),
+                error => Rejected::Overlay { path: file.clone(), error },
+            });
         };
         let path = self.directory.component(digest);
         let bytes =

@@ -11,7 +11,7 @@ mod generated {
     });
 }
 
-use crate::policy::Limiter;
+use crate::component::Limiter;
 use crate::{Error, Refusal, Rendered};
 use generated::exports::vproc::policy::explainer;
 use generated::exports::vproc::policy::renderer as wit;

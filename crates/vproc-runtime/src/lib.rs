@@ -19,6 +19,7 @@
 //!   enforces the limit on time.
 //! - [`Policy`]: a loaded component. `Send + Sync`; rendering makes a fresh
 //!   instance, so nothing of one render is visible to another.
+//! - [`Overlay`](overlay::Overlay): a policy that is put together of others.
 //! - [`Instance`]: an instance to render with repeatedly, for one container.
 //! - [`Cache`]: compiled code on disk, so that a policy is compiled once.
 //!
@@ -26,9 +27,11 @@
 
 mod bindings;
 mod cache;
+mod component;
 mod engine;
 mod error;
 mod manifest;
+pub mod overlay;
 mod policy;
 mod watchdog;
 

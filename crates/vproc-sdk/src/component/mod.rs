@@ -1,42 +1,49 @@
 //! Translates between the shapes of the interface and those of the core.
 
-#![allow(unsafe_code)] // generated bindings
+#![allow(unsafe_code, unreachable_pub, missing_docs)] // generated bindings
 
-wit_bindgen::generate!({ path: "../../wit", world: "complete-policy", runtime_path: "wit_bindgen::rt" });
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "complete-policy",
+    runtime_path: "wit_bindgen::rt",
+    pub_export_macro: true,
+});
 
-use alloc::string::ToString;
+use crate::{Entry, Error, Policy, answer};
+use ::core::marker::PhantomData;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use exports::vproc::policy::explainer;
 use exports::vproc::policy::renderer as wit;
 use vproc_core::contract as core;
 use vproc_core::knobs::{KNOBS, TREATMENT};
-use vproc_core::{Declared, Error};
 
-struct Policy;
+/// A policy of a crate: what [`export!`](crate::export) makes.
+pub trait Exported {
+    /// The policy.
+    type Policy: Policy;
+    /// The crate's version.
+    const VERSION: &'static str;
+}
 
-export!(Policy);
+/// The component of such a policy.
+pub struct Component<E>(PhantomData<E>);
 
-impl wit::Guest for Policy {
+impl<E: Exported> wit::Guest for Component<E> {
     fn declare(environment: wit::Environment) -> Result<wit::Manifest, wit::Error> {
-        let declared = vproc_core::manifest(&to_environment(&environment)).map_err(from_error)?;
-        let mut knobs: Vec<wit::Knob> = KNOBS
-            .iter()
-            .map(|knob| from_knob(knob.name, (knob.values, knob.default, knob.summary)))
-            .collect();
-        knobs.push(from_knob("/PATH", TREATMENT));
+        let environment = to_environment(&environment);
+        let entries = answer::manifest::<E::Policy>(&environment).map_err(from_error)?;
         Ok(wit::Manifest {
-            name: "default".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            entries: declared.into_iter().map(from_declared).collect(),
-            knobs,
+            name: E::Policy::NAME.into(),
+            version: E::VERSION.into(),
+            entries: entries.into_iter().map(from_entry).collect(),
+            knobs: knobs::<E::Policy>(),
         })
     }
 
-    fn render(
-        path: alloc::string::String,
-        snapshot: wit::Snapshot,
-    ) -> Result<wit::Rendered, wit::Error> {
-        let rendered = vproc_core::render(&path, &to_snapshot(&snapshot)).map_err(from_error)?;
+    fn render(path: String, snapshot: wit::Snapshot) -> Result<wit::Rendered, wit::Error> {
+        let rendered = answer::render::<E::Policy>(&path, to_snapshot(&snapshot));
+        let rendered = rendered.map_err(from_error)?;
         let body = match rendered.bytes {
             Some(bytes) => wit::Body::Bytes(bytes),
             None => wit::Body::Text(rendered.text),
@@ -96,6 +103,21 @@ fn to_content(content: &wit::Content) -> core::Content<'_> {
     }
 }
 
+/// The knobs of the default policy that can still be turned.
+fn knobs<P: Policy>() -> Vec<wit::Knob> {
+    let is_fixed = |name: &str| P::FIXED.iter().any(|(knob, _)| *knob == name);
+    let preset = |name: &str| P::PRESET.iter().rev().find(|(knob, _)| *knob == name);
+    let free = KNOBS.iter().filter(|knob| !is_fixed(knob.name));
+    let mut knobs: Vec<wit::Knob> = free
+        .map(|knob| {
+            let default = preset(knob.name).map_or(knob.default, |(_, value)| value);
+            from_knob(knob.name, (knob.values, default, knob.summary))
+        })
+        .collect();
+    knobs.push(from_knob("/PATH", TREATMENT));
+    knobs
+}
+
 fn from_knob(name: &str, (values, default, summary): (&str, &str, &str)) -> wit::Knob {
     wit::Knob {
         name: name.into(),
@@ -105,20 +127,20 @@ fn from_knob(name: &str, (values, default, summary): (&str, &str, &str)) -> wit:
     }
 }
 
-fn from_declared(declared: Declared) -> wit::Entry {
-    let Declared { path, entry, class, reason, needs } = declared;
+fn from_entry(entry: Entry) -> wit::Entry {
+    let Entry { path, kind, mode, class, summary, reason, needs, history } = entry;
     let needs = needs
         .into_iter()
         .map(|need| wit::Need { key: need.key.into(), from: from_source(need.source, &path) })
         .collect();
     wit::Entry {
         path: path.into_owned(),
-        kind: match entry.kind {
+        kind: match kind {
             core::Kind::File => wit::Kind::File,
             core::Kind::Directory => wit::Kind::Directory,
             core::Kind::Symlink => wit::Kind::Symlink,
         },
-        mode: entry.mode,
+        mode,
         class: match class {
             core::Class::Virtual => wit::Class::Virtual,
             core::Class::Filtered => wit::Class::Filtered,
@@ -127,10 +149,10 @@ fn from_declared(declared: Declared) -> wit::Entry {
             core::Class::Masked => wit::Class::Masked,
             core::Class::Denied => wit::Class::Denied,
         },
-        summary: entry.summary.into(),
-        reason: reason.into(),
+        summary: summary.into_owned(),
+        reason: reason.into_owned(),
         needs,
-        history: entry.history.map(|history| wit::History {
+        history: history.map(|history| wit::History {
             format: history.format.into(),
             interval_ms: history.interval_ms,
         }),

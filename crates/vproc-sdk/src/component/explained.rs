@@ -1,15 +1,16 @@
 //! Explanations.
 
 use super::explainer as wit;
-use super::{Policy, from_error, to_snapshot};
+use super::{Component, Exported, from_error, to_snapshot};
+use crate::answer;
 use alloc::string::{String, ToString};
 use vproc_core::explain::{Explanation, Field, From, Step};
 use vproc_core::text::Layout;
 use vproc_core::trace::{Operator, Provenance, Unit};
 
-impl wit::Guest for Policy {
+impl<E: Exported> wit::Guest for Component<E> {
     fn explain(path: String, snapshot: wit::Snapshot) -> Result<wit::Explanation, wit::Error> {
-        let explained = vproc_core::explain(&path, &to_snapshot(&snapshot));
+        let explained = answer::explain::<E::Policy>(&path, to_snapshot(&snapshot));
         explained.map(from_explanation).map_err(from_error)
     }
 }

@@ -177,6 +177,16 @@ export function lacks(capture, entry) {
   return found.some(({ content }) => content.tag === "absent" && content.val === ENOENT);
 }
 
+/**
+ * Whether an entry tells of single processes, or of who asks. Captures have such
+ * files only where somebody named them.
+ */
+export function isOfProcesses(entry) {
+  const tells = ({ from: { tag, val } }) =>
+    tag === "processes" || (tag === "process" && ["path", "reader"].includes(val.of));
+  return entry.path.startsWith("/proc/*/") || entry.needs.some(tells);
+}
+
 /** Whether everything that an entry asks for was read. */
 export function has(capture, entry) {
   return entry.needs.every((need) => foundAt(capture, sourceName(need.from)) !== undefined);

@@ -1,6 +1,7 @@
 // Paths in which a `*` stands for a number: `/sys/devices/system/cpu/cpu*`.
 
-const LAST_NUMBER = 65535;
+// PID_MAX_LIMIT of the kernel.
+const LAST_NUMBER = 4194304;
 
 export const isPattern = (path) => path.includes("*");
 
@@ -8,7 +9,7 @@ export const isPattern = (path) => path.includes("*");
 export function standsFor(pattern, name) {
   if (!isPattern(pattern)) return pattern === name;
   const literal = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
-  const match = new RegExp(`^${literal.join("(0|[1-9][0-9]{0,4})")}$`).exec(name);
+  const match = new RegExp(`^${literal.join("(0|[1-9][0-9]{0,6})")}$`).exec(name);
   return match !== null && match.slice(1).every((number) => Number(number) <= LAST_NUMBER);
 }
 

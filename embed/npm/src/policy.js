@@ -1,6 +1,6 @@
 // A policy, and the host's side of the contract `vproc:policy`.
 
-import { has, hostText, inputsFor, isBinary, lacks, loadCapture } from "./capture.js";
+import { has, hostText, inputsFor, isBinary, isOfProcesses, lacks, loadCapture } from "./capture.js";
 import { refusal, VprocError } from "./errors.js";
 import { described } from "./explanation.js";
 import { isPattern, pathStandsFor, standsFor } from "./pattern.js";
@@ -82,7 +82,7 @@ export class Policy {
     return described(explanation, capture, this.entry(capture, path, options));
   }
 
-  /** The files that the container sees, as far as they were recorded. */
+  /** The files that the container sees, as far as they were recorded, but for those of its processes. */
   list(capture, options = {}) {
     const { entries } = this.manifest(environment(capture, options.settings));
     const names = new Map();
@@ -90,6 +90,7 @@ export class Policy {
       (entry) =>
         entry.kind !== "directory" &&
         entry.class !== "denied" &&
+        !isOfProcesses(entry) &&
         !lacks(capture, entry) &&
         !isBinary(capture, entry) &&
         has(capture, entry),

@@ -129,7 +129,7 @@ pub enum Rejected {
         /// The file.
         path: PathBuf,
         /// What.
-        error: vproc_overlay::Error,
+        error: Box<vproc_overlay::Error>,
     },
     /// It asks for what no policy may read.
     #[error("cannot use {}: {error}", path.display())]
@@ -360,7 +360,7 @@ impl Board {
         let unusable = |error| match error {
             vproc_overlay::Error::Refused(refused) => Rejected::Refused(refused),
             vproc_overlay::Error::Policy(error) => refused(error),
-            error => Rejected::Overlay { path: path(), error },
+            error => Rejected::Overlay { path: path(), error: Box::new(error) },
         };
         let policy = vproc_overlay::load(&self.engine, &bytes, self.cache.as_ref());
         let policy = policy.map_err(unusable)?;
@@ -399,7 +399,7 @@ impl Board {
             let pinned = Pinned { file: file.clone(), sha256: *sha256 };
             return vproc_overlay::read(&pinned, trust.as_ref()).map_err(|error| match error {
                 vproc_overlay::Error::Refused(refused) => Rejected::Refused(refused),
-                error => Rejected::Overlay { path: file.clone(), error },
+                error => Rejected::Overlay { path: file.clone(), error: Box::new(error) },
             });
         };
         let path = self.directory.component(digest);

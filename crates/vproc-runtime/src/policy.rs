@@ -47,7 +47,7 @@ pub struct Policy(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Component(Component),
+    Component(Arc<Component>),
     Overlay(Arc<Overlay>),
 }
 
@@ -71,13 +71,13 @@ impl Policy {
 
     /// Compiles a component, or takes its code from a cache.
     pub fn load(engine: &Engine, component: &[u8], cache: Option<&Cache>) -> Result<Self, Error> {
-        Component::load(engine, component, cache).map(Kind::Component).map(Policy)
+        Component::load(engine, component, cache).map(|one| Policy(Kind::Component(Arc::new(one))))
     }
 
     /// The component, if it is one.
     pub(crate) fn into_part(self) -> Option<Part> {
         match self.0 {
-            Kind::Component(component) => Some(component),
+            Kind::Component(component) => Some(Arc::unwrap_or_clone(component)),
             Kind::Overlay(_) => None,
         }
     }
@@ -103,7 +103,7 @@ impl Policy {
     ) -> Result<Self, Error> {
         // SAFETY: the caller's promise.
         match unsafe { Component::from_code(engine, digest, code) } {
-            Some(loaded) => loaded.map(Kind::Component).map(Policy),
+            Some(loaded) => loaded.map(|one| Policy(Kind::Component(Arc::new(one)))),
             None => Policy::load(engine, component, cache),
         }
     }

@@ -1,6 +1,7 @@
 //! A loaded policy.
 
 use crate::bindings::{self, Contract};
+use crate::engine::INSTANCES;
 use crate::manifest::{check, check_found};
 use crate::{Cache, Engine, Error, Refusal};
 use sha2::{Digest as _, Sha256};
@@ -323,7 +324,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        8
+        INSTANCES as usize
     }
 
     fn memories(&self) -> usize {

@@ -126,16 +126,7 @@ fn javascript() -> Result<Built, String> {
 
 fn python() -> Result<Built, String> {
     let sources = example("policy-py");
-    available(Command::new("python3").arg("--version"))?;
-    let tools = installed(&sources, &["requirements.txt"], |directory| {
-        available(Command::new("python3").args(["-m", "venv", "venv"]).current_dir(directory))?;
-        available(
-            Command::new(directory.join("venv/bin/python"))
-                .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
-                .args(["--retries=1", "--only-binary=:all:", "--requirement=requirements.txt"])
-                .current_dir(directory),
-        )
-    })?;
+    let tools = environment(&sources, "requirements.txt")?;
     let directory = TempDir::new().unwrap();
     let mut build = Command::new(tools.join("venv/bin/componentize-py"));
     build.arg("-d").arg(root().join("wit")).args(["-w", "policy", "componentize", "--stub-wasi"]);

@@ -96,4 +96,10 @@ fn the_example_prints_what_its_page_says() {
     fs::write(directory.join("example.py"), block(&page, "python")).unwrap();
     let output = succeed(wheel.python().arg("example.py"));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), block(&page, "text"));
+    // And that of the page about embedding.
+    let page = fs::read_to_string(root().join("docs/embedding.md")).unwrap();
+    fs::write(directory.join("example.py"), block(&page, "python")).unwrap();
+    let said = String::from_utf8(succeed(wheel.python().arg("example.py")).stdout).unwrap();
+    assert!(said.starts_with("MemTotal:         204800 kB\n"), "{said}");
+    assert!(said.contains("\n\n1 MemTotal 204800 computed\n"), "{said}");
 }

@@ -50,7 +50,8 @@ def policy() -> Policy:
 
 # The names are those of the package for JavaScript.
 def list(capture: Capture, *, settings: Settings = ()) -> builtins.list[Listed]:
-    """The files that the container sees, as far as their inputs were recorded."""
+    """The files that the container sees, as far as their inputs were recorded, but
+    for those of its processes."""
     return policy().list(capture, settings=settings)
 
 

@@ -103,7 +103,8 @@ class Policy:
         self._manifests: dict[Environment, builtins.list[Any]] = {}
 
     def list(self, capture: Capture, *, settings: Settings = ()) -> builtins.list[Listed]:
-        """The files that the container sees, as far as they were recorded."""
+        """The files that the container sees, as far as they were recorded, but for
+        those of its processes."""
         environment = _environment(capture, settings)
         entries = self._entries(environment)
         listed: dict[str, builtins.list[str]] = {}
@@ -233,7 +234,7 @@ def _class(entry: Any) -> str:
 
 
 def _is_shown(capture: Capture, entry: Any) -> bool:
-    if entry.kind == "directory" or _class(entry) == "denied":
+    if entry.kind == "directory" or _class(entry) == "denied" or _is_of_processes(entry):
         return False
     found = [capture.records.get(_source(need)) for need in entry.needs]
     if any(readings is None for readings in found):
@@ -246,6 +247,17 @@ def _is_shown(capture: Capture, entry: Any) -> bool:
             return False
     is_binary = any(len(each) == 1 and isinstance(each[0], bytes) for each in contents)
     return not (_class(entry) == "passed" and is_binary)
+
+
+def _is_of_processes(entry: Any) -> bool:
+    """Whether an entry tells of single processes, or of who asks. Captures have
+    such files only where somebody named them."""
+    sources = [getattr(need, "from") for need in entry.needs]
+    return entry.path.startswith("/proc/*/") or any(
+        source.tag == "processes"
+        or (source.tag == "process" and source.payload.of in ("path", "reader"))
+        for source in sources
+    )
 
 
 def _inputs(capture: Capture, entry: Any, path: str) -> builtins.list[Record]:

@@ -2,9 +2,8 @@
 //! `vprocctl` embeds is loaded in Node and in Python, which render each capture
 //! of `fixtures/`, and captures that take a state or give an error.
 //!
-//! Node has the package of `embed/npm`; Python the program in `tests/embed`,
-//! which is an example for embedders too. What they need is installed once, below
-//! cargo's target directory.
+//! Node has the package of `embed/npm`, Python that of `embed/python`. What they
+//! need is installed once, below cargo's target directory.
 
 mod install;
 
@@ -14,7 +13,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 use vproc_runtime::{Engine, Error, Options, Policy, Refusal};
 use vproc_snapshot::{Capture, Content, Entry, Readings, Setting};
 use vproc_tests::{empty, skip};
@@ -38,27 +36,13 @@ fn node_renders_the_same() {
 
 #[test]
 fn python_renders_the_same() {
-    let install = |directory: &Path| {
-        available(Command::new("python3").args(["-m", "venv", "venv"]).current_dir(directory))?;
-        available(
-            Command::new(directory.join("venv/bin/python"))
-                .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
-                .args(["--retries=1", "--only-binary=:all:", "--requirement=requirements.txt"])
-                .current_dir(directory),
-        )
-    };
-    let installed = available(Command::new("python3").arg("--version"))
-        .and_then(|()| installed(&sources("python"), &["requirements.txt"], install));
-    let installed = match installed {
-        Ok(directory) => directory,
+    let wheel = match wheel() {
+        Ok(wheel) => wheel,
         Err(reason) => return skip("embedding: python_renders_the_same", &reason),
     };
-    let directory = TempDir::new_in(&installed).unwrap();
-    let directory = directory.path();
-    fs::write(directory.join("policy.wasm"), vproc_default::COMPONENT).unwrap();
-    renders_the_same(directory, || {
-        let mut python = Command::new(installed.join("venv/bin/python"));
-        python.current_dir(directory).arg(sources("python").join("render.py")).arg("policy.wasm");
+    renders_the_same(wheel.directory.path(), || {
+        let mut python = wheel.python();
+        python.arg(root().join("embed/test/render.py"));
         python
     });
 }
@@ -234,8 +218,4 @@ fn refused(error: Error) -> Value {
             json!({ "tag": "rejected-setting", "val": { "knob": knob, "reason": reason } })
         }
     }
-}
-
-fn sources(host: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("embed").join(host)
 }

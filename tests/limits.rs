@@ -68,6 +68,60 @@ fn tables_are_limited() {
     }
 }
 
+/// Python comes as some forty modules, so a component may have as many; but not
+/// any number of them.
+#[test]
+fn core_instances_are_limited() {
+    let environment = environment(&[]);
+    for allocation in [Allocation::OnDemand, Allocation::Pooled { slots: 1 }] {
+        let engine = Engine::new(Options { allocation, ..Options::default() }).unwrap();
+        let render = |more: u8| {
+            Policy::compile(&engine, &with_instances(HOSTILE, more))?
+                .render("/honest", &empty(&environment))
+        };
+        assert_eq!(render(40).unwrap().body, b"honest\n", "{allocation:?}");
+        match render(100) {
+            Err(Error::Trap(why) | Error::NotAComponent(why) | Error::NotAPolicy(why)) => {
+                assert!(why.contains("instance"), "{allocation:?}: {why}");
+            }
+            other => panic!("{allocation:?}: {other:?}"),
+        }
+    }
+}
+
+/// The component with so many instances of one more module, which is empty.
+fn with_instances(component: &[u8], more: u8) -> Vec<u8> {
+    const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+    let mut made = component.to_vec();
+    let module = u8::try_from(modules(component)).unwrap();
+    made.extend([1, 8]);
+    made.extend(MODULE);
+    // For each of them a vector of one: without arguments, of this module.
+    for _ in 0..more {
+        made.extend([2, 4, 1, 0, module, 0]);
+    }
+    made
+}
+
+/// How many core modules the component has: its sections of id 1.
+fn modules(component: &[u8]) -> usize {
+    let (mut place, mut modules) = (8, 0);
+    while place < component.len() {
+        modules += usize::from(component[place] == 1);
+        let (mut length, mut shift) = (0, 0);
+        loop {
+            place += 1;
+            length |= usize::from(component[place] & 0x7f) << shift;
+            shift += 7;
+            if component[place] < 0x80 {
+                break;
+            }
+        }
+        place += 1 + length;
+    }
+    modules
+}
+
 #[test]
 fn a_text_that_is_not_there_is_not_read() {
     assert!(matches!(render("/lie"), Err(Error::Trap(_))));

@@ -357,7 +357,7 @@ fn lay_out(readings: &Readings, root: &Path) {
                     deepest = deepest.max(found.depth + found.level);
                     mounted.push((*version, hierarchy.to_owned()));
                 }
-                Source::Namespaced(_) | Source::Tasks => {}
+                Source::Namespaced(_) | Source::Tasks | Source::Processes => {}
             }
         }
     }

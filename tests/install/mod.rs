@@ -177,6 +177,75 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+// --------------------------------------------------------------------- Python
+
+/// A directory with an environment of Python, `venv`, that has what `file` of
+/// `sources` names.
+pub(crate) fn environment(sources: &Path, file: &str) -> Result<PathBuf, String> {
+    available(Command::new("python3").arg("--version"))?;
+    installed(sources, &[file], |directory| set_up(directory, file))
+}
+
+fn set_up(directory: &Path, file: &str) -> Result<(), String> {
+    available(Command::new("python3").args(["-m", "venv", "venv"]).current_dir(directory))?;
+    let mut pip = pip(&directory.join("venv"), "install");
+    available(pip.arg("--requirement").arg(file).current_dir(directory))
+}
+
+fn pip(environment: &Path, command: &str) -> Command {
+    let mut pip = Command::new(environment.join("bin/python"));
+    pip.args(["-m", "pip", command, "--disable-pip-version-check", "--no-input"]);
+    pip.args(["--retries=1", "--only-binary=:all:"]);
+    pip
+}
+
+/// A directory with what builds and checks the wheel in `venv`, and in `wheels`
+/// what it needs, in the version that it is tested with.
+pub(crate) fn wheel_tools() -> Result<PathBuf, String> {
+    available(Command::new("python3").arg("--version"))?;
+    let files = ["build-requirements.txt", "requirements.txt"];
+    installed(&root().join("embed/python"), &files, |directory| {
+        set_up(directory, files[0])?;
+        let mut pip = pip(&directory.join("venv"), "download");
+        pip.args(["--requirement", files[1], "--dest", "wheels"]);
+        available(pip.current_dir(directory))
+    })
+}
+
+/// A fresh environment into which the wheel was installed without a network.
+pub(crate) struct Wheel {
+    pub(crate) directory: TempDir,
+}
+
+pub(crate) fn wheel() -> Result<Wheel, String> {
+    let tools = wheel_tools()?;
+    let directory = TempDir::new().unwrap();
+    let component = directory.path().join("policy.wasm");
+    fs::write(&component, vproc_default::COMPONENT).unwrap();
+    let wheels = directory.path().join("wheels");
+    let mut python = Command::new(tools.join("venv/bin/python"));
+    python.arg(root().join("embed/python/build.py")).args([root(), component]).arg(&wheels);
+    succeed(&mut python);
+    let venv = directory.path().join("venv");
+    succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+    let mut pip = pip(&venv, "install");
+    pip.arg("--no-index")
+        .arg("--find-links")
+        .arg(wheels)
+        .arg("--find-links")
+        .arg(tools.join("wheels"));
+    succeed(pip.arg("vproc"));
+    Ok(Wheel { directory })
+}
+
+impl Wheel {
+    pub(crate) fn python(&self) -> Command {
+        let mut python = Command::new(self.directory.path().join("venv/bin/python"));
+        python.current_dir(self.directory.path());
+        python
+    }
+}
+
 /// The first block of code of a language in a page of documentation.
 pub(crate) fn block<'p>(page: &'p str, language: &str) -> &'p str {
     let (_, rest) = page.split_once(&format!("```{language}\n")).expect("a block of code");

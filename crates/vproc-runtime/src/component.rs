@@ -1,6 +1,7 @@
 //! A compiled component, and running copies of it.
 
 use crate::bindings::{self, Contract};
+use crate::engine::INSTANCES;
 use crate::manifest::{check, check_found};
 use crate::{Cache, Digest, Engine, Error, Refusal, Rendered};
 use vproc_snapshot::{Entry, Environment, Explanation, Manifest, Snapshot};
@@ -254,7 +255,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        8
+        INSTANCES as usize
     }
 
     fn memories(&self) -> usize {

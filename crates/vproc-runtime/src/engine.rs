@@ -151,6 +151,12 @@ impl Hasher for ShaHasher {
     }
 }
 
+/// Core instances that a component may consist of. One in Rust or JavaScript
+/// is a single module; one that componentize-py makes has some 40, which are
+/// the shared libraries of Python and a stub for each interface of WASI. Each
+/// takes a few KiB; their memories and tables are counted by themselves.
+pub(crate) const INSTANCES: u32 = 64;
+
 /// Policies are small: what an instance touched first, its stack and its data,
 /// is zeroed rather than unmapped, which makes a fresh instance cheaper.
 ///
@@ -163,10 +169,10 @@ fn pool(slots: u32, memory: usize, table_elements: usize) -> PoolingAllocationCo
     const MEMORIES: u32 = 2;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
-        .total_core_instances(slots.saturating_mul(4))
+        .total_core_instances(slots.saturating_mul(INSTANCES))
         .total_memories(slots.saturating_mul(MEMORIES))
         .total_tables(slots.saturating_mul(4))
-        .max_core_instances_per_component(8)
+        .max_core_instances_per_component(INSTANCES)
         .max_memories_per_component(MEMORIES)
         .max_tables_per_component(4)
         .max_memory_size(memory)

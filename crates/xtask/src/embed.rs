@@ -1,5 +1,5 @@
-//! `cargo xtask npm` and `cargo xtask playground`: what embeds the policy, built
-//! from the very component that `vprocctl` embeds.
+//! `cargo xtask npm`, `cargo xtask wheel` and `cargo xtask playground`: what embeds
+//! the policy, built from the very component that `vprocctl` embeds.
 
 use crate::{Done, run, wasm_target};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,23 @@ pub(crate) fn npm(rest: &[String]) -> Done {
     run(&mut pack)?;
     println!("in {}", directory.display());
     println!("\nTo use it: npm install {}/*.tgz", directory.display());
+    Ok(())
+}
+
+/// Builds the package for Python.
+pub(crate) fn wheel(rest: &[String]) -> Done {
+    wasm_target()?;
+    let (target, directory) = directories("wheel", rest)?;
+    let component = component()?;
+    let environment = target.join("embed-python");
+    let python = environment.join("bin/python");
+    run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
+    run(pip.args(["--only-binary=:all:", "--requirement=embed/python/build-requirements.txt"]))?;
+    run(Command::new(&python).args(["embed/python/build.py", "."]).arg(component).arg(&directory))?;
+    println!("in {}", directory.display());
+    println!("\nTo use it: pip install {}/*.whl", directory.display());
     Ok(())
 }
 
@@ -32,12 +49,7 @@ pub(crate) fn playground(rest: &[String]) -> Done {
 /// packages in the directories above a module.
 fn build(what: &str, rest: &[String]) -> Result<PathBuf, String> {
     wasm_target()?;
-    let target = PathBuf::from(env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into()));
-    let directory = match rest {
-        [] => target.join(what),
-        [directory] => PathBuf::from(directory),
-        _ => return Err(format!("usage: cargo xtask {what} [DIRECTORY]")),
-    };
+    let (target, directory) = directories(what, rest)?;
     let component = component()?;
     let stage = target.join("embed");
     copy(Path::new("embed"), &stage)?;
@@ -47,6 +59,17 @@ fn build(what: &str, rest: &[String]) -> Result<PathBuf, String> {
     node.arg(stage.join("build.mjs")).arg(what).arg(".").arg(component).arg(&directory);
     run(&mut node)?;
     Ok(directory)
+}
+
+/// Cargo's target directory, and where the result goes.
+fn directories(what: &str, rest: &[String]) -> Result<(PathBuf, PathBuf), String> {
+    let target = PathBuf::from(env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into()));
+    let directory = match rest {
+        [] => target.join(what),
+        [directory] => PathBuf::from(directory),
+        _ => return Err(format!("usage: cargo xtask {what} [DIRECTORY]")),
+    };
+    Ok((target, directory))
 }
 
 /// Where cargo put the component that it built for `vproc-default`.

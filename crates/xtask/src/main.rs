@@ -22,6 +22,8 @@ usage: cargo xtask COMMAND
   docs    write docs/reference: a page for each module of files
   npm [DIR]
           build the package for Node and browsers, and pack it; needs Node
+  wheel [DIR]
+          build the package for Python; needs Python with venv
   playground [DIR]
           build the page that renders captures in a browser; needs Node
   bench   print the benchmarks, as ratios of one run
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         "check" => check(),
         "docs" => docs(),
         "npm" => embed::npm(rest),
+        "wheel" => embed::wheel(rest),
         "playground" => embed::playground(rest),
         "bench" => bench(rest),
         "compare-lxcfs" => compare::compare(rest),

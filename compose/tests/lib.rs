@@ -41,7 +41,7 @@ pub fn skip(test: &str, reason: &str) {
 
 /// A Python that has wasmtime. An error says why there is none here.
 pub fn runtime() -> Result<PathBuf, String> {
-    let wanted = repository().join("tests/embed/python/requirements.txt");
+    let wanted = repository().join("embed/python/requirements.txt");
     let directory = std::env::temp_dir().join("vproc-wasi-python");
     let directory = option_env!("CARGO_TARGET_TMPDIR").map_or(directory, PathBuf::from);
     let python = directory.join("venv/bin/python");

@@ -88,6 +88,32 @@ fn a_pin_is_held_wherever_a_policy_is_given() {
 }
 
 #[test]
+fn each_file_of_an_overlay_needs_a_rule() {
+    let (directory, policy) = directory();
+    let here = directory.path();
+    let overlay = "base = \"mine.wasm\"\n";
+    fs::write(here.join("mine.toml"), overlay).unwrap();
+    is_rendered(&render(here, "mine.toml", &[]));
+    let allow = |bytes: &[u8]| format!("[[allow]]\nsha256 = \"{}\"\n", sha256(bytes));
+    let refused = || failure(render(here, "mine.toml", &TRUST));
+    rules(here, &allow(overlay.as_bytes()));
+    assert_failure(refused(), 6, &["no rule of", "mine.wasm"]);
+    rules(here, &allow(&policy));
+    assert_failure(refused(), 6, &["no rule of", "mine.toml"]);
+    rules(here, &(allow(overlay.as_bytes()) + &allow(&policy)));
+    is_rendered(&render(here, "mine.toml", &TRUST));
+    // A pin is of the overlay and its parts together.
+    let file = here.join("mine.toml");
+    let inspected = command::printed(&["policy", "inspect", file.to_str().unwrap()]);
+    let mut words = inspected.split_whitespace().skip_while(|word| *word != "sha256");
+    let pin = format!("mine.toml@sha256:{}", words.nth(1).unwrap());
+    is_rendered(&render(here, &pin, &[]));
+    fs::write(here.join("mine.wasm"), puppet("letter=U")).unwrap();
+    let words = ["mine.toml is not what was pinned"];
+    assert_failure(failure(render(here, &pin, &[])), 6, &words);
+}
+
+#[test]
 fn a_pin_that_is_none_is_an_error_of_the_command_line() {
     let (directory, _) = directory();
     let here = directory.path();

@@ -5,6 +5,7 @@
 mod command;
 
 use command::VPROCCTL;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -119,6 +120,60 @@ fn a_capture_of_a_container_needs_no_container() {
     let cpu = "==> /sys/devices/system/cpu/cpu";
     assert_eq!(everything.matches(cpu).count(), 14, "{everything}");
     assert_eq!(everything.matches(&format!("{cpu}0/")).count(), 14, "{everything}");
+}
+
+/// The kernel tells who has privileges more: addresses, or anything at all. We
+/// have them all; what we show is what nobody's reader would get.
+#[test]
+fn all_privileges_show_no_more_than_none() {
+    let test = "all_privileges_show_no_more_than_none";
+    let limits = ["--memory", "64M"];
+    let Some(mut sandbox) = start(test, &limits) else { return };
+    let pid = sandbox.child.id().to_string();
+    let init = sandbox.init(&pid);
+    let listed = Command::new(VPROCCTL).args(["ls", "--json", "--pid", &init]).output().unwrap();
+    let listed: Vec<serde_json::Value> = serde_json::from_slice(&listed.stdout).unwrap();
+    let path_of = |entry: &serde_json::Value| entry["path"].as_str().unwrap().to_owned();
+    let entries: Vec<_> = listed
+        .iter()
+        .filter(|entry| entry["kind"] == "file" && Path::new(&path_of(entry)).exists())
+        .collect();
+    // Copies of what nobody's reader gets; none where it gets an error.
+    let copies = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(copies.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let name = |path: &str| copies.path().join(path.replace('/', "_"));
+    let script = "cd $0 && for file; do copy=$(echo $file | tr / _)
+        cat $file >$copy 2>/dev/null || rm $copy; done";
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"];
+    let mut reader = Command::new("setpriv");
+    reader.args(nobody).args(["--inh-caps=-all", "sh", "-c", script]).arg(copies.path());
+    reader.args(entries.iter().map(|entry| path_of(entry))).status().unwrap();
+    if !name("/proc/version").exists() {
+        return skip(test, "setpriv of util-linux cannot drop privileges here");
+    }
+    let mut open = Vec::new();
+    for entry in &entries {
+        let (path, class) = (path_of(entry), entry["class"].as_str().unwrap());
+        let is_as_the_hosts = class == "passed" || path == "/proc/iomem" || path == "/proc/ioports";
+        if !name(&path).exists() {
+            let hides = ["denied", "masked", "virtual", "constant"].contains(&class);
+            assert!(hides, "{path} is {class}, and nobody may read it");
+        } else if entry["needs"][0]["source"] == format!("host:{path}") && is_as_the_hosts {
+            open.push(path);
+        }
+    }
+    assert!(open.len() > 50, "{open:?}");
+    let mut render = Command::new(VPROCCTL);
+    let ours = render.args(["render", "--json", "--pid", &init]).args(&open).output().unwrap();
+    assert!(ours.status.success(), "{}", String::from_utf8_lossy(&ours.stderr));
+    let ours: Vec<serde_json::Value> = serde_json::from_slice(&ours.stdout).unwrap();
+    for (path, ours) in open.iter().zip(&ours) {
+        let nobodys = std::fs::read(name(path)).unwrap();
+        assert_eq!(ours["text"], String::from_utf8_lossy(&nobodys).into_owned(), "{path}");
+    }
+    // That it could have been otherwise: root reads addresses.
+    let root = std::fs::read("/proc/iomem").unwrap();
+    assert!(root != std::fs::read(name("/proc/iomem")).unwrap(), "no privileges here");
 }
 
 /// What `top` computes from two reads by two processes, beside what the kernel

@@ -647,7 +647,7 @@ impl Server {
         let handle = self.handle(handle, node, caller)?;
         let path = self.path(handle.node)?;
         if let Some(name) = path.strip_prefix(PRESSURE) {
-            return self.set_trigger(&handle, name, data);
+            return self.set_trigger(&handle, name, data, false);
         }
         // As `sysctl_writes_strict` has it: a text is written by one write(2).
         if offset != 0 {
@@ -657,8 +657,15 @@ impl Server {
         self.containers.write(container, handle.node.path, &path, data)
     }
 
-    /// Watches the pressure of a container (`psi_write`).
-    fn set_trigger(&self, handle: &Handle, name: &str, data: &[u8]) -> Result<(), Errno> {
+    /// Watches the pressure of a container (`psi_write`); `again`, as a worker
+    /// before this one did for the handle.
+    fn set_trigger(
+        &self,
+        handle: &Handle,
+        name: &str,
+        data: &[u8],
+        again: bool,
+    ) -> Result<(), Errno> {
         let container = handle.container.as_ref().ok_or(Errno::ACCESS)?;
         let subject = container.subject();
         let file =
@@ -669,6 +676,10 @@ impl Server {
                 error => errno(&error),
             })?;
         let mut trigger = crate::container::lock(&handle.trigger);
+        // Several may poll at once, and each wants it set again.
+        if again && trigger.is_some() {
+            return Ok(());
+        }
         // As the kernel: one trigger for each open file. One that a worker
         // before this one has set may be this very request, which it did not
         // come to answer.
@@ -690,13 +701,11 @@ impl Server {
     ) -> Result<u32, Errno> {
         let handle = self.handle(handle, node, caller)?;
         let path = self.path(handle.node)?;
-        if !path.starts_with(PRESSURE) {
-            return Ok(psi::READY);
-        }
+        let Some(name) = path.strip_prefix(PRESSURE) else { return Ok(psi::READY) };
         if crate::container::lock(&handle.trigger).is_none()
             && let Some(text) = self.handles.kept_trigger(&handle)
         {
-            self.write(node, caller, handle.id, (0, &text))?;
+            self.set_trigger(&handle, name, &text, true)?;
         }
         match &*crate::container::lock(&handle.trigger) {
             Some(trigger) => {

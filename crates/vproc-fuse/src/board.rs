@@ -151,6 +151,15 @@ pub enum Rejected {
     },
 }
 
+/// What an overlay or a component fails with.
+fn unusable(path: PathBuf, error: vproc_overlay::Error) -> Rejected {
+    match error {
+        vproc_overlay::Error::Refused(refused) => Rejected::Refused(refused),
+        vproc_overlay::Error::Policy(error) => Rejected::Policy { path, error },
+        error => Rejected::Overlay { path, error: Box::new(error) },
+    }
+}
+
 /// The policies in use at a moment.
 pub(crate) struct Arrangement {
     main: Arc<Generation>,
@@ -357,13 +366,8 @@ impl Board {
         let path = || component.file.clone();
         let bytes = self.read(component)?;
         let refused = |error| Rejected::Policy { path: path(), error };
-        let unusable = |error| match error {
-            vproc_overlay::Error::Refused(refused) => Rejected::Refused(refused),
-            vproc_overlay::Error::Policy(error) => refused(error),
-            error => Rejected::Overlay { path: path(), error: Box::new(error) },
-        };
         let policy = vproc_overlay::load(&self.engine, &bytes, self.cache.as_ref());
-        let policy = policy.map_err(unusable)?;
+        let policy = policy.map_err(|error| unusable(path(), error))?;
         let environment = self.host.environment(self.settings.clone());
         let manifest = policy.declare(&environment).map_err(refused)?;
         check_sources(&Manifest::sources(&manifest.entries))
@@ -397,10 +401,8 @@ impl Board {
         let Some(digest) = copy else {
             let trust = Trust::load(self.trust.as_deref())?;
             let pinned = Pinned { file: file.clone(), sha256: *sha256 };
-            return vproc_overlay::read(&pinned, trust.as_ref()).map_err(|error| match error {
-                vproc_overlay::Error::Refused(refused) => Rejected::Refused(refused),
-                error => Rejected::Overlay { path: file.clone(), error: Box::new(error) },
-            });
+            return vproc_overlay::read(&pinned, trust.as_ref())
+                .map_err(|error| unusable(file.clone(), error));
         };
         let path = self.directory.component(digest);
         let bytes =

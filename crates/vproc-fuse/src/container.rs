@@ -235,13 +235,19 @@ impl Containers {
 
     /// Whether a container's policy lets it open a file.
     pub(crate) fn admits(&self, container: &Container, path: &str) -> Result<(), Errno> {
-        let policy = Arc::clone(self.board.current().policy_for(&container.subject()));
-        let policy = if policy.is_aside() { self.board.default() } else { &policy };
+        let policy = self.answering(&container.subject());
         match policy.entry(path) {
             None => Err(Errno::NOENT),
             Some(entry) if entry.class == Class::Denied => Err(Errno::ACCESS),
             Some(_) => Ok(()),
         }
+    }
+
+    /// The policy that answers for a container: its own, or the embedded one
+    /// while that is put aside.
+    fn answering(&self, subject: &Subject) -> Arc<Generation> {
+        let policy = Arc::clone(self.board.current().policy_for(subject));
+        if policy.is_aside() { Arc::clone(self.board.default()) } else { policy }
     }
 
     /// The path as declared: one with a `*` in place of the numbers.
@@ -413,8 +419,7 @@ impl Containers {
         let file = container.file(id);
         let mut file = self.patiently(&file);
         let subject = container.subject();
-        let policy = Arc::clone(self.board.current().policy_for(&subject));
-        let policy = if policy.is_aside() { Arc::clone(self.board.default()) } else { policy };
+        let policy = self.answering(&subject);
         // What is written has no place to stay without a history.
         let takes = |entry: &Entry| entry.history.is_some() && entry.mode & 0o222 != 0;
         if !policy.entry(path).is_some_and(takes) {
@@ -440,8 +445,7 @@ impl Containers {
         if !subject.is_alive() {
             return;
         }
-        let policy = Arc::clone(self.board.current().policy_for(&subject));
-        let policy = if policy.is_aside() { Arc::clone(self.board.default()) } else { policy };
+        let policy = self.answering(&subject);
         let wanting =
             policy.manifest.entries.iter().filter(|entry| {
                 entry.history.as_ref().is_some_and(|history| history.interval_ms > 0)

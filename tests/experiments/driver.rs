@@ -97,6 +97,17 @@ impl Driver {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// Stops it for good: not one instruction more, until it is killed.
+    pub(crate) fn stop(&self) {
+        let pid = rustix::process::Pid::from_raw(self.pid as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        wait_for("a stopped driver", || {
+            let stat =
+                std::fs::read_to_string(format!("/proc/{0}/task/{0}/stat", self.pid)).unwrap();
+            stat.rsplit(')').next()?.trim_start().starts_with('T').then_some(())
+        });
+    }
+
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> ExitStatus {
         drop(self.orders.take());

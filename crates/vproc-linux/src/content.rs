@@ -15,6 +15,11 @@ pub(crate) const CGROUP_LIMIT: usize = 1 << 20;
 /// very many CPUs.
 const TYPICAL: usize = 64 << 10;
 
+/// The largest buffer that another file is read into. The kernel makes one as
+/// large for each read of a file in `/proc/sys`, and refuses reads of 4 MiB with
+/// ENOMEM (`proc_sys_call_handler` in `fs/proc/proc_sysctl.c`).
+const KEPT: usize = 1 << 20;
+
 /// Why a file could not be read as a whole.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
@@ -38,6 +43,7 @@ impl Scratch {
     /// Reads all of an open file. The bytes stay until the next read.
     pub(crate) fn read(&mut self, fd: BorrowedFd<'_>, limit: usize) -> Result<&[u8], Unread> {
         self.0.clear();
+        self.0.shrink_to(KEPT);
         self.0.reserve(TYPICAL);
         loop {
             if self.0.len() > limit {
@@ -66,6 +72,15 @@ mod tests {
         let path = directory.path().join("file");
         File::create(&path).unwrap().write_all(bytes).unwrap();
         (directory, File::open(path).unwrap())
+    }
+
+    #[test]
+    fn a_long_file_does_not_spoil_those_after_it() {
+        let (_directory, long) = file(&vec![b'x'; 9 << 20]);
+        let sysctl = File::open("/proc/sys/kernel/ostype").unwrap();
+        let mut scratch = Scratch::default();
+        assert_eq!(scratch.read(long.as_fd(), HOST_LIMIT).unwrap().len(), 9 << 20);
+        assert_eq!(scratch.read(sysctl.as_fd(), HOST_LIMIT), Ok(&b"Linux\n"[..]));
     }
 
     #[test]

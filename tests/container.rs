@@ -237,7 +237,7 @@ impl Drop for Running {
 }
 
 fn start(test: &str, limits: &[&str]) -> Option<Running> {
-    start_command(test, limits, &["sleep", "60"])
+    start_command(test, limits, &["sleep", "900"])
 }
 
 fn start_command(test: &str, limits: &[&str], command: &[&str]) -> Option<Running> {

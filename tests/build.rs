@@ -6,7 +6,12 @@ use vproc_build::{component, script};
 fn main() {
     script(|| {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let guests = [("hostile", "HOSTILE"), ("greedy", "GREEDY"), ("puppet", "PUPPET")];
+        let guests = [
+            ("hostile", "HOSTILE"),
+            ("greedy", "GREEDY"),
+            ("puppet", "PUPPET"),
+            ("of-0-1", "OF_0_1"),
+        ];
         for (guest, variable) in guests {
             let wasm = component(&workspace, guest, &[&format!("tests/guests/{guest}")])?;
             println!("cargo::rustc-env={variable}={}", wasm.display());

@@ -65,8 +65,8 @@ fn a_path_that_is_not_served_is_code_5() {
     let from = |path| failed(&["render", "--from", FIXTURE, path]);
     assert_failure(from("/proc/1/mem"), 5, &["does not serve /proc/1/mem"]);
     assert_failure(from("/proc/1/environ"), 1, &["needs processes", "not recorded", "capture"]);
-    let denied = ["denies /proc/kallsyms: its addresses depend on who opens it"];
-    assert_failure(from("/proc/kallsyms"), 5, &denied);
+    let denied = ["denies /proc/key-users: its users depend on the reader's user namespace"];
+    assert_failure(from("/proc/key-users"), 5, &denied);
     assert_failure(from("/proc/dynamic_debug/"), 5, &["denies /proc/dynamic_debug"]);
     assert_failure(from("/etc/passwd"), 5, &["does not serve /etc/passwd"]);
     assert_failure(from("meminfo"), 5, &["did you mean /proc/meminfo?"]);

@@ -12,6 +12,9 @@ pub static HOSTILE: &[u8] = include_bytes!(env!("HOSTILE"));
 /// A policy whose table is larger than any policy needs: `guests/greedy`.
 pub static GREEDY: &[u8] = include_bytes!(env!("GREEDY"));
 
+/// A policy that was built for version 0.1 of the contract: `guests/of-0-1`.
+pub static OF_0_1: &[u8] = include_bytes!(env!("OF_0_1"));
+
 /// A policy that does what is written into it: `guests/puppet`.
 static PUPPET: &[u8] = include_bytes!(env!("PUPPET"));
 

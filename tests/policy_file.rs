@@ -149,7 +149,7 @@ fn a_policy_says_what_it_is() {
     let output = policy(&["inspect", "--json"]);
     let report = json(&output);
     assert_eq!((&report["name"], &report["imports"]), (&"default".into(), &Value::Array(vec![])));
-    assert!(report["size"].as_u64() > Some(100_000) && report["wit"] == "vproc:policy@0.1.0");
+    assert!(report["size"].as_u64() > Some(100_000) && report["wit"] == "vproc:policy@0.2.0");
     let (_directory, file) = with(HOSTILE);
     let page = printed(&policy(&["inspect", &file]));
     assert!(page.starts_with("hostile 6.6.6, ") && page.contains("wasi:cli"), "{page}");

@@ -24,8 +24,9 @@ fn render(name: &str, policy: &Policy, capture: &Capture) -> Vec<(String, Result
     let mut texts = Vec::new();
     let is_hidden = |entry: &&Entry| matches!(entry.class, Class::Masked | Class::Denied);
     let shown = manifest.entries.iter().filter(|entry| !is_hidden(entry) && !readings.lacks(entry));
-    // Of no fixture, single processes were recorded.
-    for entry in shown.filter(|entry| !entry.is_of_processes()) {
+    // Of no fixture, single processes and megabytes of symbols were recorded.
+    let is_recorded = |entry: &&Entry| !entry.is_of_processes() && entry.path != "/proc/kallsyms";
+    for entry in shown.filter(is_recorded) {
         let snapshot = match readings.snapshot(entry, None) {
             Ok(snapshot) => snapshot,
             Err(missing) if name == COMPLETE => panic!("{missing}"),

@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
     note: String,
 
     /// Files or directories to record; all that the policy serves if left out,
-    /// but for those of single processes
+    /// but for those of single processes and /proc/kallsyms, which has megabytes
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
 }

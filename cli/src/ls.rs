@@ -122,6 +122,7 @@ fn stranger(path: &str) -> Entry {
         reason: format!("the policy knows nothing of it{remedy}"),
         needs: Vec::new(),
         history: None,
+        covers: false,
     }
 }
 

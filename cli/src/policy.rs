@@ -179,13 +179,23 @@ pub(crate) fn cache() -> Option<Cache> {
     }
 }
 
+/// The names of all functions of the kernel: megabytes that say nothing of a
+/// container. Whoever wants them names the file.
+const LARGE: &str = "/proc/kallsyms";
+
+/// Whether an entry is one of many, or large, so that it is shown to who asks for
+/// it and not to who asks for everything.
+fn is_on_demand(entry: &Entry) -> bool {
+    entry.is_of_processes() || entry.path == LARGE
+}
+
 impl Loaded {
     /// The entries that paths and directories name; all that is served where
-    /// none is named, but for those of single processes.
+    /// none is named, but for those of single processes and large ones.
     pub(crate) fn entries(&self, paths: &[String]) -> Result<Vec<&Entry>, Failure> {
         if paths.is_empty() {
             let entries = self.manifest.entries.iter();
-            return Ok(entries.filter(|entry| !entry.is_of_processes()).collect());
+            return Ok(entries.filter(|entry| !is_on_demand(entry)).collect());
         }
         let mut entries = Vec::new();
         for path in paths {
@@ -225,8 +235,9 @@ impl Loaded {
     /// them names one, or `/proc/*`.
     pub(crate) fn expand(&self, path: &str) -> Result<Vec<&Entry>, Failure> {
         let mut entries = self.below(path)?;
-        if !names_processes(path.trim_end_matches('/')) {
-            entries.retain(|entry| !entry.is_of_processes());
+        let trimmed = path.trim_end_matches('/');
+        if trimmed != LARGE && !names_processes(trimmed) {
+            entries.retain(|entry| !is_on_demand(entry));
         }
         Ok(entries)
     }

@@ -169,14 +169,12 @@ struct Inspected<'a> {
     file: &'a str,
     sha256: String,
     size: usize,
-    wit: &'static str,
+    /// The contract that it was built for; none of an overlay.
+    wit: Option<String>,
     imports: Vec<String>,
     #[serde(flatten)]
     manifest: &'a Manifest,
 }
-
-/// The version of the contract that this program speaks.
-const WIT: &str = "vproc:policy@0.1.0";
 
 pub(crate) fn inspect(arguments: &Inspect) -> Result<ExitCode, Failure> {
     let opened = open(&engine()?, arguments.file.as_ref())?;
@@ -189,7 +187,7 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<ExitCode, Failure> {
         file: &opened.name,
         sha256: opened.policy.digest().to_string(),
         size: opened.component.len(),
-        wit: WIT,
+        wit: opened.policy.version().map(|version| format!("vproc:policy@{version}")),
         imports: opened.policy.imports(),
         manifest: &manifest,
     };
@@ -198,7 +196,8 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<ExitCode, Failure> {
     }
     let mut page = String::new();
     let _ = writeln!(page, "{} {}, {}", manifest.name, manifest.version, opened.name);
-    let _ = writeln!(page, "contract  {WIT}");
+    let contract = inspected.wit.as_deref().unwrap_or("of each of its policies");
+    let _ = writeln!(page, "contract  {contract}");
     let _ = writeln!(page, "sha256    {}", inspected.sha256);
     let _ = writeln!(page, "size      {} bytes", inspected.size);
     let imports = match inspected.imports.as_slice() {

@@ -118,7 +118,7 @@ fn files(loaded: &Loaded, readings: &Readings) -> Result<Vec<(String, Vec<u8>)>,
         is_single
             // Among these are files that would seem to take what is written.
             && !entry.path.starts_with("/proc/sys/")
-            && entry.covers(&readings.environment.settings)
+            && entry.covers
             && entry.path != LIVE
             && !readings.lacks(entry)
     });

@@ -111,9 +111,6 @@ pub(crate) struct Verify {
     json: bool,
 }
 
-/// The world that policies are made for.
-const WORLD: &str = "vproc:policy/policy@0.1.0";
-
 pub(crate) fn push(arguments: &Push) -> Result<ExitCode, Failure> {
     #[derive(Serialize)]
     struct Printed {
@@ -150,7 +147,8 @@ fn interface(file: &Path, component: &[u8]) -> Result<Interface, Failure> {
     let cache = crate::policy::cache();
     let policy = Policy::load(&engine, component, cache.as_ref()).map_err(broken)?;
     let (exports, imports) = (policy.exports(), policy.imports());
-    Ok(Interface { exports, imports, target: WORLD.to_owned() })
+    let version = policy.version().map(|version| format!("@{version}")).unwrap_or_default();
+    Ok(Interface { exports, imports, target: format!("vproc:policy/policy{version}") })
 }
 
 pub(crate) fn pull(arguments: &Pull) -> Result<ExitCode, Failure> {

@@ -35,6 +35,8 @@ export const renderer = {
       summary: "the container's memory in whole MiB",
       reason: "the limits and the use of its memory cgroup (fs/proc/meminfo.c)",
       needs: NEEDS,
+      // Shown in place of the kernel's own file.
+      covers: true,
     };
     return { name: "whole-mib", version: "0.1.0", entries: [meminfo], knobs: [] };
   },

@@ -23,6 +23,8 @@ UPTIME = Entry(
     # What the host reads before each render, under names of our own.
     needs=[Need("init", Source_Process(ProcessFile(Process.INIT, "stat")))],
     history=None,
+    # Shown in place of the kernel's own file.
+    covers=True,
 )
 
 LOADAVG = Entry(
@@ -34,6 +36,7 @@ LOADAVG = Entry(
     reason="tasks in the states R and D, as proc_loadavg(5) counts them",
     needs=[Need("tasks", Source_Tasks())],
     history=None,
+    covers=True,
 )
 
 

@@ -65,8 +65,8 @@ fn other_programs_read_and_copy_what_was_pushed() {
     let config = raw("--config");
     assert_eq!((&config["architecture"], &config["os"]), (&"wasm".into(), &"wasip2".into()));
     assert_eq!(config["layerDigests"], serde_json::json!([layer]));
-    assert_eq!(config["component"]["exports"][0], "vproc:policy/renderer@0.1.0");
-    assert_eq!(config["component"]["target"], "vproc:policy/policy@0.1.0");
+    assert_eq!(config["component"]["exports"][0], "vproc:policy/renderer@0.2.0");
+    assert_eq!(config["component"]["target"], "vproc:policy/policy@0.2.0");
 
     let copy = format!("{address}/mirror/copy:2");
     sh(

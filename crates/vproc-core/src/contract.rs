@@ -90,6 +90,13 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether it says something of single processes, or of the one that asks.
+    pub fn is_of_processes(&self) -> bool {
+        let is_relative = |of: &Process| matches!(of, Process::Path | Process::Reader);
+        matches!(self, Source::Processes)
+            || matches!(self, Source::Process { of, .. } if is_relative(of))
+    }
+
     /// The host's file that is meant, of the entry at `own`.
     pub fn host_path<'a>(&self, own: &'a str) -> Option<&'a str> {
         match *self {
@@ -251,6 +258,12 @@ impl Entry {
         let state = view.state().filter(|_| !view.is_host())?;
         let text = core::str::from_utf8(state).ok()?;
         accept(view, text).is_ok_and(|accepted| accepted == text).then_some(text)
+    }
+
+    /// Whether the container's own file shows the same, though this one is made
+    /// of the host's text: what the kernel shows depends on the opener alone.
+    pub(crate) fn leaves_own(&self) -> bool {
+        self.path == crate::files::addresses::KALLSYMS.path
     }
 
     /// Whether it stands for several files, by their numbers.

@@ -88,6 +88,8 @@ pub struct Declared {
     pub reason: &'static str,
     /// The inputs that a render needs under these settings.
     pub needs: Vec<Need>,
+    /// Whether it is meant to be put over the container's own file.
+    pub covers: bool,
 }
 
 /// Lists what is served under these settings.
@@ -136,7 +138,37 @@ fn declare(
         Treatment::Mask => (Class::Masked, BY_SETTING),
         Treatment::Deny => (Class::Denied, BY_SETTING),
     };
-    Declared { path, entry, class, reason, needs }
+    let is_possible = can_cover(&path, entry.kind, &needs);
+    let covers = is_possible && covers(&path, entry, class, treatment);
+    Declared { path, entry, class, reason, needs, covers }
+}
+
+/// Whether something is meant to be put over the file that the kernel has at
+/// its path in a container. Below `/proc`, what is passed or denied is not,
+/// unless a setting asks for it: the kernel's own file shows the same, or is
+/// right where ours could not be. Nor is what lies in `/proc/sys` and
+/// `/proc/sysvipc`, which are namespaced, unless we make it up.
+fn covers(path: &str, entry: &Entry, class: Class, treatment: Treatment) -> bool {
+    let is_in = |directory: &&str| path.starts_with(*directory);
+    if treatment == Treatment::Virtual && entry.leaves_own() {
+        return false;
+    }
+    match class {
+        _ if is_in(&"/sys/") => true,
+        Class::Virtual | Class::Constant => true,
+        _ if ["/proc/sys/", "/proc/sysvipc/"].iter().any(is_in) => false,
+        Class::Filtered | Class::Masked => true,
+        Class::Passed | Class::Denied => treatment != Treatment::Virtual,
+    }
+}
+
+/// Whether a host can put something over a container's own. That is a single
+/// file, and none about single processes: a procfs has these in the reader's own
+/// numbers. Below `/sys` it is anything, since whole directories are put there.
+pub fn can_cover<'a>(path: &str, kind: Kind, needs: impl IntoIterator<Item = &'a Need>) -> bool {
+    let is_single = || kind != Kind::Directory && !path.contains('*');
+    let is_of_processes = || needs.into_iter().any(|need| need.source.is_of_processes());
+    path.starts_with("/sys/") || is_single() && !is_of_processes()
 }
 
 const BY_SETTING: &str = "a setting asks for it";

@@ -76,6 +76,10 @@ impl Secrets {
         add("/proc/mdstat", format!("unused devices: {serial}[0]\n"));
         add("/proc/swaps", format!("/dev/{disk}  partition\t{count}\t\t0\t\t-2\n"));
         add("/proc/modules", format!("nft 4096 0 - Live 0x{address} (E)\nodd {address}\n"));
+        add(
+            "/proc/kallsyms",
+            format!("{address} T start\n{address} t nft_init\t[nft]\n{address}\n"),
+        );
         add("/proc/iomem", format!("  {address}-{address} : Kernel code\n{address}\n"));
         add("/proc/ioports", format!("{address}-{address} : serial\n"));
         for entry in ENTRIES {

@@ -177,7 +177,6 @@ impl Arrangement {
         default: &Generation,
         main: Arc<Generation>,
         mut special: Vec<(String, Arc<Generation>)>,
-        settings: &[Setting],
     ) -> Self {
         special.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let all = [main.as_ref()]
@@ -186,7 +185,7 @@ impl Arrangement {
             .chain([default]);
         let entries = all.flat_map(|generation| &generation.manifest.entries);
         let tree = Tree::new(entries.clone());
-        let cover = Tree::new(entries.filter(|entry| entry.covers(settings)));
+        let cover = Tree::new(entries.filter(|entry| entry.covers));
         Arrangement { main, special, tree, cover }
     }
 
@@ -291,7 +290,7 @@ impl Board {
         trust: Option<PathBuf>,
     ) -> Result<Self, Rejected> {
         let default = Arc::new(embedded(&engine, &host, &settings)?);
-        let arrangement = Arrangement::new(&default, Arc::clone(&default), Vec::new(), &settings);
+        let arrangement = Arrangement::new(&default, Arc::clone(&default), Vec::new());
         Ok(Board {
             engine,
             cache,
@@ -320,7 +319,7 @@ impl Board {
             .iter_mut()
             .map(|(prefix, component)| Ok((prefix.clone(), Arc::new(self.load(component)?))))
             .collect::<Result<_, Rejected>>()?;
-        let arrangement = Arc::new(Arrangement::new(&self.default, main, special, &self.settings));
+        let arrangement = Arc::new(Arrangement::new(&self.default, main, special));
         if let Err(error) = self.directory.save("policy.json", &choice) {
             tracing::warn!(%error, "cannot keep the choice of policies; a restart forgets it");
         }

@@ -131,6 +131,7 @@ mod tests {
             reason: String::new(),
             needs: Vec::new(),
             history: None,
+            covers: false,
         };
         paths.iter().map(entry).collect()
     }

@@ -45,7 +45,6 @@ const PROC_REFUSED: [(&[&str], &str); 4] = [
     (
         &[
             "kcore",
-            "kallsyms",
             "keys",
             "kmsg",
             "kpagecgroup",
@@ -78,7 +77,7 @@ const PROC_REFUSED: [(&[&str], &str); 4] = [
 
 /// Files in which the kernel prints addresses to whoever opened them with
 /// privileges, and zeros to others: they are opened without.
-pub(crate) const WITHOUT_PRIVILEGES: [&str; 3] = ["iomem", "ioports", "modules"];
+pub(crate) const WITHOUT_PRIVILEGES: [&str; 4] = ["iomem", "ioports", "kallsyms", "modules"];
 
 /// Files that only root may read, and that a policy may nevertheless show: of
 /// the kernel's objects, `slabinfo` only says how many there are.
@@ -357,7 +356,6 @@ mod tests {
             "/proc/key-users",
             "/proc/kpageflags",
             "/proc/kmsg",
-            "/proc/kallsyms",
             "/proc/sysrq-trigger",
             "/proc/timer_list",
             "/proc/vmcore",

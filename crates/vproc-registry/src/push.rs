@@ -12,7 +12,7 @@ use vproc_trust::Sha256;
 /// What a component imports and exports.
 #[derive(Debug, Clone, Default)]
 pub struct Interface {
-    /// Names such as `vproc:policy/renderer@0.1.0`.
+    /// Names such as `vproc:policy/renderer@0.2.0`.
     pub exports: Vec<String>,
     /// The same.
     pub imports: Vec<String>,

@@ -1,6 +1,6 @@
 //! Translates between the shapes of the interface and those of
-//! `vproc-snapshot`. A further version of the contract becomes a second module
-//! of this kind, and [`Contract`] chooses.
+//! `vproc-snapshot`. What differs in an earlier version of the contract is in a
+//! module of its own.
 
 #[allow(missing_docs, unreachable_pub)]
 mod generated {
@@ -11,8 +11,87 @@ mod generated {
     });
 }
 
+/// How a manifest of one version becomes ours. Each version names the processes
+/// and the sources that it knows.
+macro_rules! manifest_of {
+    ($wit:ident: $($process:ident)* | $($source:ident)* | $covers:expr) => {
+        fn from_manifest(manifest: $wit::Manifest) -> Manifest {
+            Manifest {
+                name: manifest.name,
+                version: manifest.version,
+                entries: manifest.entries.into_iter().map(from_entry).collect(),
+                knobs: manifest.knobs.into_iter().map(from_knob).collect(),
+            }
+        }
+
+        fn from_knob(knob: $wit::Knob) -> Knob {
+            let $wit::Knob { name, values, default, summary } = knob;
+            Knob { name, values, default, summary }
+        }
+
+        fn from_entry(entry: $wit::Entry) -> Entry {
+            Entry {
+                covers: $covers(&entry),
+                path: entry.path,
+                kind: match entry.kind {
+                    $wit::Kind::File => Kind::File,
+                    $wit::Kind::Directory => Kind::Directory,
+                    $wit::Kind::Symlink => Kind::Symlink,
+                },
+                mode: entry.mode,
+                class: match entry.class {
+                    $wit::Class::Virtual => Class::Virtual,
+                    $wit::Class::Filtered => Class::Filtered,
+                    $wit::Class::Passed => Class::Passed,
+                    $wit::Class::Constant => Class::Constant,
+                    $wit::Class::Masked => Class::Masked,
+                    $wit::Class::Denied => Class::Denied,
+                },
+                summary: entry.summary,
+                reason: entry.reason,
+                needs: entry.needs.into_iter().map(from_need).collect(),
+                history: entry.history.map(|history| {
+                    let $wit::History { format, interval_ms } = history;
+                    History { format, interval_ms }
+                }),
+            }
+        }
+
+        fn from_need(need: $wit::Need) -> Need {
+            let source = match need.from {
+                $wit::Source::Host(path) => Source::Host(path),
+                $wit::Source::Namespaced(path) => Source::Namespaced(path),
+                $wit::Source::Cgroup(file) => Source::Cgroup {
+                    version: match file.version {
+                        $wit::CgroupVersion::V1 => CgroupVersion::V1,
+                        $wit::CgroupVersion::V2 => CgroupVersion::V2,
+                    },
+                    controller: file.controller,
+                    name: file.name,
+                    scope: match file.scope {
+                        $wit::Scope::Leaf => Scope::Leaf,
+                        $wit::Scope::Nearest => Scope::Nearest,
+                        $wit::Scope::Lineage => Scope::Lineage,
+                    },
+                },
+                $wit::Source::Process(file) => Source::Process {
+                    of: match file.of {
+                        $($wit::Process::$process => Process::$process,)*
+                    },
+                    name: file.name,
+                },
+                $($wit::Source::$source => Source::$source,)*
+            };
+            Need { key: need.key, source }
+        }
+    };
+}
+
+mod explained;
+mod v0_1;
+
 use crate::component::Limiter;
-use crate::{Error, Refusal, Rendered};
+use crate::{Error, Refusal, Rendered, Version};
 use generated::exports::vproc::policy::explainer;
 use generated::exports::vproc::policy::renderer as wit;
 use generated::exports::vproc::policy::{finder, writer};
@@ -27,8 +106,15 @@ use wasmtime::component::{Instance, InstancePre};
 #[derive(Clone)]
 pub(crate) struct Contract {
     component: InstancePre<Limiter>,
-    renderer: wit::GuestIndices,
+    renderer: Renderer<wit::GuestIndices, v0_1::Indices>,
     optional: Optional,
+}
+
+/// What every policy has, of the version that it was built for.
+#[derive(Clone)]
+enum Renderer<Current, V0_1> {
+    Current(Current),
+    V0_1(V0_1),
 }
 
 /// What a policy may do without.
@@ -42,13 +128,16 @@ struct Optional {
 /// The contract, bound to an instance.
 pub(crate) struct Bound {
     instance: Instance,
-    renderer: wit::Guest,
+    renderer: Renderer<wit::Guest, v0_1::Guest>,
     optional: Optional,
 }
 
 impl Contract {
     pub(crate) fn new(component: InstancePre<Limiter>) -> wasmtime::Result<Self> {
-        let renderer = wit::GuestIndices::new(&component)?;
+        let renderer = match v0_1::Indices::new(&component) {
+            Some(indices) => Renderer::V0_1(indices),
+            None => Renderer::Current(wit::GuestIndices::new(&component)?),
+        };
         let optional = Optional {
             explainer: explainer::GuestIndices::new(&component).ok(),
             finder: finder::GuestIndices::new(&component).ok(),
@@ -57,13 +146,34 @@ impl Contract {
         Ok(Contract { component, renderer, optional })
     }
 
-    pub(crate) fn can_explain(&self) -> bool {
-        self.optional.explainer.is_some()
+    pub(crate) fn version(&self) -> Version {
+        match self.renderer {
+            Renderer::Current(_) => Version::V0_2,
+            Renderer::V0_1(_) => Version::V0_1,
+        }
     }
 
-    pub(crate) fn instantiate(&self, store: &mut Store<Limiter>) -> wasmtime::Result<Bound> {
-        let instance = self.component.instantiate(&mut *store)?;
-        let renderer = self.renderer.load(&mut *store, &instance)?;
+    pub(crate) fn can_explain(&self) -> bool {
+        match &self.renderer {
+            Renderer::Current(_) => self.optional.explainer.is_some(),
+            Renderer::V0_1(indices) => indices.can_explain(),
+        }
+    }
+
+    pub(crate) fn instantiate(&self, store: &mut Store<Limiter>) -> wasmtime::Result<Instance> {
+        self.component.instantiate(store)
+    }
+
+    /// Fails where a function has not the type that it has in the contract.
+    pub(crate) fn bind(
+        &self,
+        store: &mut Store<Limiter>,
+        instance: Instance,
+    ) -> wasmtime::Result<Bound> {
+        let renderer = match &self.renderer {
+            Renderer::Current(indices) => Renderer::Current(indices.load(&mut *store, &instance)?),
+            Renderer::V0_1(indices) => Renderer::V0_1(indices.load(&mut *store, &instance)?),
+        };
         Ok(Bound { instance, renderer, optional: self.optional.clone() })
     }
 }
@@ -75,8 +185,12 @@ impl Bound {
         environment: &Environment,
     ) -> wasmtime::Result<Result<Manifest, Refusal>> {
         let settings = to_settings(environment);
-        let answer = self.renderer.call_declare(store, to_environment(environment, &settings))?;
-        Ok(answer.map(from_manifest).map_err(from_error))
+        let environment = to_environment(environment, &settings);
+        let answer = match &self.renderer {
+            Renderer::Current(guest) => guest.call_declare(store, environment)?.map(from_manifest),
+            Renderer::V0_1(guest) => guest.declare(store, environment)?,
+        };
+        Ok(answer.map_err(from_error))
     }
 
     pub(crate) fn render(
@@ -87,7 +201,10 @@ impl Bound {
     ) -> wasmtime::Result<Result<Rendered, Refusal>> {
         let (settings, inputs) = (to_settings(snapshot.environment), to_inputs(snapshot));
         let snapshot = to_snapshot(snapshot, &settings, &inputs);
-        let answer = self.renderer.call_render(store, path, snapshot)?;
+        let answer = match &self.renderer {
+            Renderer::Current(guest) => guest.call_render(store, path, snapshot)?,
+            Renderer::V0_1(guest) => guest.render(store, path, snapshot)?,
+        };
         Ok(answer.map(from_rendered).map_err(from_error))
     }
 
@@ -98,11 +215,17 @@ impl Bound {
         path: &str,
         snapshot: &Snapshot<'_>,
     ) -> wasmtime::Result<Option<Result<Explanation, Refusal>>> {
-        let Some(explainer) = &self.optional.explainer else { return Ok(None) };
-        let explainer = explainer.load(&mut *store, &self.instance)?;
         let (settings, inputs) = (to_settings(snapshot.environment), to_inputs(snapshot));
         let snapshot = to_snapshot(snapshot, &settings, &inputs);
-        let answer = explainer.call_explain(store, path, snapshot)?;
+        let answer = match (&self.renderer, &self.optional.explainer) {
+            (Renderer::V0_1(guest), _) => guest.explain(store, path, snapshot)?,
+            (Renderer::Current(_), Some(explainer)) => {
+                let explainer = explainer.load(&mut *store, &self.instance)?;
+                Some(explainer.call_explain(store, path, snapshot)?)
+            }
+            (Renderer::Current(_), None) => None,
+        };
+        let Some(answer) = answer else { return Ok(None) };
         Ok(Some(answer.map(explained::from_explanation).map_err(from_error)))
     }
 
@@ -140,7 +263,9 @@ impl Bound {
     }
 }
 
-mod explained;
+manifest_of! {
+    wit: Init Subject Reader Path | Tasks Processes | |entry: &wit::Entry| entry.covers
+}
 
 fn to_inputs<'a>(snapshot: &Snapshot<'a>) -> Vec<wit::Input<'a>> {
     let inputs = snapshot.inputs.iter();
@@ -198,85 +323,6 @@ fn to_content(content: &Content) -> wit::Content<'_> {
             })
         }
         Content::Absent(errno) => wit::Content::Absent(*errno),
-    }
-}
-
-fn from_manifest(manifest: wit::Manifest) -> Manifest {
-    Manifest {
-        name: manifest.name,
-        version: manifest.version,
-        entries: manifest.entries.into_iter().map(from_entry).collect(),
-        knobs: manifest
-            .knobs
-            .into_iter()
-            .map(|knob| Knob {
-                name: knob.name,
-                values: knob.values,
-                default: knob.default,
-                summary: knob.summary,
-            })
-            .collect(),
-    }
-}
-
-fn from_entry(entry: wit::Entry) -> Entry {
-    Entry {
-        path: entry.path,
-        kind: match entry.kind {
-            wit::Kind::File => Kind::File,
-            wit::Kind::Directory => Kind::Directory,
-            wit::Kind::Symlink => Kind::Symlink,
-        },
-        mode: entry.mode,
-        class: match entry.class {
-            wit::Class::Virtual => Class::Virtual,
-            wit::Class::Filtered => Class::Filtered,
-            wit::Class::Passed => Class::Passed,
-            wit::Class::Constant => Class::Constant,
-            wit::Class::Masked => Class::Masked,
-            wit::Class::Denied => Class::Denied,
-        },
-        summary: entry.summary,
-        reason: entry.reason,
-        needs: entry
-            .needs
-            .into_iter()
-            .map(|need| Need { key: need.key, source: from_source(need.from) })
-            .collect(),
-        history: entry
-            .history
-            .map(|history| History { format: history.format, interval_ms: history.interval_ms }),
-    }
-}
-
-fn from_source(source: wit::Source) -> Source {
-    match source {
-        wit::Source::Host(path) => Source::Host(path),
-        wit::Source::Namespaced(path) => Source::Namespaced(path),
-        wit::Source::Cgroup(file) => Source::Cgroup {
-            version: match file.version {
-                wit::CgroupVersion::V1 => CgroupVersion::V1,
-                wit::CgroupVersion::V2 => CgroupVersion::V2,
-            },
-            controller: file.controller,
-            name: file.name,
-            scope: match file.scope {
-                wit::Scope::Leaf => Scope::Leaf,
-                wit::Scope::Nearest => Scope::Nearest,
-                wit::Scope::Lineage => Scope::Lineage,
-            },
-        },
-        wit::Source::Process(file) => Source::Process {
-            of: match file.of {
-                wit::Process::Init => Process::Init,
-                wit::Process::Subject => Process::Subject,
-                wit::Process::Reader => Process::Reader,
-                wit::Process::Path => Process::Path,
-            },
-            name: file.name,
-        },
-        wit::Source::Tasks => Source::Tasks,
-        wit::Source::Processes => Source::Processes,
     }
 }
 

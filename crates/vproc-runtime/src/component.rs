@@ -3,7 +3,7 @@
 use crate::bindings::{self, Contract};
 use crate::engine::INSTANCES;
 use crate::manifest::{check, check_found};
-use crate::{Cache, Digest, Engine, Error, Refusal, Rendered};
+use crate::{Cache, Digest, Engine, Error, Refusal, Rendered, Version};
 use vproc_snapshot::{Entry, Environment, Explanation, Manifest, Snapshot};
 use wasmtime::component::{Component as Compiled, Linker};
 use wasmtime::{ResourceLimiter, Store};
@@ -95,6 +95,10 @@ impl Component {
         ty.exports(self.engine.wasmtime()).map(|(name, _)| name.to_owned()).collect()
     }
 
+    pub(crate) fn version(&self) -> Version {
+        self.contract.version()
+    }
+
     pub(crate) fn can_explain(&self) -> bool {
         self.contract.can_explain()
     }
@@ -105,12 +109,12 @@ impl Component {
         store.limiter(|limiter| limiter);
         store.set_epoch_deadline(self.engine.deadline());
         let guard = self.engine.guard()?;
-        let bound = self.contract.instantiate(&mut store);
+        let instance = self.contract.instantiate(&mut store);
         drop(guard);
-        match bound {
-            Ok(bound) => Ok(Running { engine: self.engine.clone(), store, bound }),
-            Err(error) => Err(failure(&self.engine, store.data(), &error)),
-        }
+        let instance = instance.map_err(|error| failure(&self.engine, store.data(), &error))?;
+        let bound = self.contract.bind(&mut store, instance);
+        let bound = bound.map_err(|error| Error::NotAPolicy(describe(&error)))?;
+        Ok(Running { engine: self.engine.clone(), store, bound })
     }
 }
 

@@ -52,7 +52,7 @@ pub enum Error {
     #[error("not a WebAssembly component that can be loaded: {0}")]
     NotAComponent(String),
     /// It is a component of another world.
-    #[error("not a policy of world vproc:policy/policy@0.1.0: {0}")]
+    #[error("not a policy of world vproc:policy/policy@0.2.0 or @0.1.0: {0}")]
     NotAPolicy(String),
     /// It took longer than [`Limits::time`](crate::Limits::time).
     #[error("it ran longer than {0:?} and was stopped")]

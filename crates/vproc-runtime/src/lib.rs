@@ -38,4 +38,4 @@ mod watchdog;
 pub use cache::{Cache, Distrust};
 pub use engine::{Allocation, Engine, Limits, Options};
 pub use error::{Error, Refusal};
-pub use policy::{Digest, Instance, Policy, Rendered};
+pub use policy::{Digest, Instance, Policy, Rendered, Version};

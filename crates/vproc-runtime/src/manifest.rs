@@ -48,6 +48,9 @@ fn check_entry(entry: &Entry) -> Result<(), String> {
     if entry.needs.iter().any(|need| need.source.is_relative()) && !entry.is_pattern() {
         return Err(format!("{path} names no process, and asks for files of the one it names"));
     }
+    if entry.covers && !entry.can_cover() {
+        return Err(format!("{path} is no single file that could be put over a container's own"));
+    }
     let mut keys = HashSet::new();
     if let Some(need) = entry.needs.iter().find(|need| !keys.insert(&need.key)) {
         return Err(format!("{path} has two needs with the key `{}`", need.key.escape_debug()));
@@ -137,6 +140,7 @@ mod tests {
             reason: String::new(),
             needs: Vec::new(),
             history: None,
+            covers: false,
         };
         check(&Manifest {
             name: "test".into(),
@@ -172,6 +176,7 @@ mod tests {
             reason: String::new(),
             needs: Vec::new(),
             history: None,
+            covers: false,
         };
         assert_eq!(check_found("/proc/stat", &entry("/proc/stat")), Ok(()));
         assert_eq!(check_found("/cpu/cpu7/x", &entry("/cpu/cpu*/x")), Ok(()));

@@ -41,6 +41,26 @@ pub struct Rendered {
     pub state: Option<Vec<u8>>,
 }
 
+/// The version of the contract that a policy was built for; prints as `0.2.0`.
+/// The package `vproc:policy` of each is in `wit/` of the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Version {
+    /// Without files of single processes, [`Policy::find`] and writing.
+    V0_1,
+    /// The current one.
+    V0_2,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Version::V0_1 => "0.1.0",
+            Version::V0_2 => "0.2.0",
+        })
+    }
+}
+
 /// A loaded policy: a component, or an [`Overlay`]. Cheap to clone; `Send + Sync`.
 #[derive(Clone)]
 pub struct Policy(Kind);
@@ -113,6 +133,14 @@ impl Policy {
         match &self.0 {
             Kind::Component(component) => component.digest,
             Kind::Overlay(overlay) => overlay.digest(),
+        }
+    }
+
+    /// The version of the contract that it was built for. An overlay is none.
+    pub fn version(&self) -> Option<Version> {
+        match &self.0 {
+            Kind::Component(component) => Some(component.version()),
+            Kind::Overlay(_) => None,
         }
     }
 

@@ -128,6 +128,7 @@ fn to_data(entry: Entry) -> data::Entry {
         summary: String::new(),
         reason: String::new(),
         history: None,
+        covers: false,
         path,
     }
 }

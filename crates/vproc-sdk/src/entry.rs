@@ -3,7 +3,7 @@
 use crate::{Class, History, Kind, Need};
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
-use vproc_core::Declared;
+use vproc_core::{Declared, can_cover};
 
 /// A file that a policy serves, and what it is rendered from.
 ///
@@ -46,11 +46,14 @@ pub struct Entry {
     pub needs: Vec<Need>,
     /// Set where the text depends on earlier renders.
     pub history: Option<History>,
+    /// Whether it is meant to be put over the container's own file, where it
+    /// has a procfs or sysfs of its own.
+    pub covers: bool,
 }
 
 impl From<Declared> for Entry {
     fn from(declared: Declared) -> Self {
-        let Declared { path, entry, class, reason, needs } = declared;
+        let Declared { path, entry, class, reason, needs, covers } = declared;
         Entry {
             path,
             kind: entry.kind,
@@ -60,6 +63,7 @@ impl From<Declared> for Entry {
             reason: Cow::Borrowed(reason),
             needs,
             history: entry.history,
+            covers,
         }
     }
 }
@@ -76,6 +80,7 @@ impl Entry {
             reason: Cow::Borrowed(""),
             needs: Vec::new(),
             history: None,
+            covers: can_cover(path, Kind::File, []),
         }
     }
 
@@ -108,7 +113,9 @@ impl Entry {
     }
 
     fn without_inputs(self, class: Class, reason: Cow<'static, str>) -> Self {
-        Entry { class, reason, needs: Vec::new(), history: None, ..self }
+        // What was decided about a single file is to hold for its readers.
+        let covers = self.kind == Kind::File && can_cover(&self.path, self.kind, &self.needs);
+        Entry { class, reason, needs: Vec::new(), history: None, covers, ..self }
     }
 
     /// Whether it is the entry of a path.

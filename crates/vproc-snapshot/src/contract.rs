@@ -111,6 +111,9 @@ pub struct Entry {
     pub needs: Vec<Need>,
     /// Set where the text depends on earlier renders.
     pub history: Option<History>,
+    /// Whether it is meant to be put over the file that the kernel has at its
+    /// path, in a container that has a procfs or sysfs of its own.
+    pub covers: bool,
 }
 
 impl Entry {
@@ -124,27 +127,13 @@ impl Entry {
         is_made_from.then_some(first)
     }
 
-    /// Whether the entry is meant to be put over the file that the kernel has
-    /// at its path in a container. Below `/proc`, what is passed or denied is
-    /// not, unless a setting names it: the kernel's own file shows the same, or
-    /// is right where ours could not be. Nor is what lies in `/proc/sys` and
-    /// `/proc/sysvipc`: the directory would be put there as a whole, and hide
-    /// what is written to. What is about single processes is never: the
-    /// container's own procfs has it in the reader's own numbers. A directory of
-    /// `/sys` is put there as a whole, with all that is in it.
-    pub fn covers(&self, settings: &[Setting]) -> bool {
-        let is_named = || settings.iter().any(|setting| setting.knob == self.path);
-        let is_in = |directory: &&str| self.path.starts_with(*directory);
-        let is_single_file = || self.kind != Kind::Directory && !self.is_pattern();
-        let is_own = || matches!(self.class, Class::Virtual | Class::Constant);
-        let is_ours = || !matches!(self.class, Class::Passed | Class::Denied) || is_named();
-        !self.is_of_processes()
-            && (!self.path.starts_with("/proc/")
-                || is_single_file()
-                    && match ["/proc/sys/", "/proc/sysvipc/"].iter().any(is_in) {
-                        true => is_own(),
-                        false => is_ours(),
-                    })
+    /// Whether a host can put it over the container's own. That is a single file,
+    /// and none about single processes: the container's own procfs has these in
+    /// the reader's own numbers. Below `/sys` it is anything, since whole
+    /// directories are put there.
+    pub fn can_cover(&self) -> bool {
+        let is_single = || self.kind != Kind::Directory && !self.is_pattern();
+        self.path.starts_with("/sys/") || is_single() && !self.is_of_processes()
     }
 
     /// Whether it is about the container's processes one by one, as `/proc/17`

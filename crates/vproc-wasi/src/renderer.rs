@@ -94,6 +94,7 @@ fn from_entry(entry: wit::Entry) -> Entry {
         history: entry
             .history
             .map(|history| History { format: history.format, interval_ms: history.interval_ms }),
+        covers: entry.covers,
     }
 }
 

@@ -7,6 +7,7 @@ mod compare;
 mod embed;
 mod kernels;
 mod lxcfs_tests;
+mod wit;
 
 use std::env;
 use std::path::Path;
@@ -18,7 +19,9 @@ usage: cargo xtask COMMAND
   demo    build vprocctl, run a container of 256 MiB and one and a half CPUs,
           and print its /proc/meminfo beside the host's
   test    run every test
-  check   rustfmt, clippy and rustdoc, without warnings
+  check   rustfmt, clippy and rustdoc, without warnings; and what has changed in
+          the contract since its last release
+  wit     print that change alone
   docs    write docs/reference: a page for each module of files
   npm [DIR]
           build the package for Node and browsers, and pack it; needs Node
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         "demo" => demo(),
         "test" => test(rest),
         "check" => check(),
+        "wit" => wit::show(),
         "docs" => docs(),
         "npm" => embed::npm(rest),
         "wheel" => embed::wheel(rest),
@@ -145,6 +149,8 @@ fn check() -> Done {
         "greedy",
         "-p",
         "puppet",
+        "-p",
+        "of-0-1",
         "--target",
         WASM,
         "--profile",
@@ -159,7 +165,8 @@ fn check() -> Done {
     cargo(&[&compose[..], &deny].concat())?;
     let mut doc = Command::new("cargo");
     doc.args(["doc", "--workspace", "--no-deps", "--release", "--document-private-items"]);
-    run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    wit::show()
 }
 
 fn docs() -> Done {

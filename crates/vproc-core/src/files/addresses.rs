@@ -1,8 +1,9 @@
-//! `/proc/modules`, `/proc/iomem` and `/proc/ioports`, with zeros for addresses.
+//! `/proc/modules`, `/proc/kallsyms`, `/proc/iomem` and `/proc/ioports`, with zeros
+//! for addresses.
 //!
 //! The kernel prints the addresses to an opener with privileges, and zeros of
-//! the same width to others (`m_show` in `kernel/module/procfs.c`, `r_show` in
-//! `kernel/resource.c`). A host that reads for a container has privileges
+//! the same width to others (`m_show` in `kernel/module/procfs.c`, `s_show` in
+//! `kernel/kallsyms.c`, `r_show` in `kernel/resource.c`). A host that reads for a container has privileges
 //! that the container has not, so its text is turned into what others get.
 //! What stands beside the addresses is the same for everybody.
 //!
@@ -16,7 +17,7 @@ use alloc::vec::Vec;
 
 macro_rules! entry {
     ($name:ident $path:literal $summary:literal $reason:literal $line:ident) => {
-        pub(super) static $name: Entry = Entry {
+        pub(crate) static $name: Entry = Entry {
             path: $path,
             kind: Kind::File,
             mode: 0o444,
@@ -33,6 +34,11 @@ macro_rules! entry {
 entry! {
     MODULES "/proc/modules" "the kernel's modules, without addresses"
     "shows addresses to root of the host (kernel/module/procfs.c)" module
+}
+entry! {
+    KALLSYMS "/proc/kallsyms" "names of the kernel's functions and data, without addresses"
+    "shows addresses to root of the host (kernel/kallsyms.c); has megabytes, so it is not put over \
+     the container's own, which is right" symbol
 }
 entry! {
     IOMEM "/proc/iomem" "who uses which memory, without addresses"
@@ -83,6 +89,15 @@ fn module(line: &str, out: &mut Text) -> Option<()> {
 /// The column of a module's address, from 0.
 const ADDRESS: usize = 5;
 
+/// `ffffffff81000000 T _stext`, and ` [module]` behind a tab: the address has the
+/// digits of a pointer.
+fn symbol(line: &str, out: &mut Text) -> Option<()> {
+    let (address, rest) = line.split_once(' ')?;
+    is_hex(address).then_some(())?;
+    out.push_repeated('0', address.len()).push_str(" ").push_str(rest);
+    Some(())
+}
+
 /// `  000a0000-000bffff : PCI Bus 0000:00`. Ports have four digits, or eight
 /// where there are more than 65,536; memory has eight, or more where the
 /// number needs them, which a zero does not.
@@ -127,6 +142,16 @@ mod tests {
         assert_eq!(rendered(&MODULES, zeros), zeros);
         // A kernel without modules has none; one without any loaded is empty.
         assert_eq!(rendered(&MODULES, ""), "");
+    }
+
+    #[test]
+    fn symbols_are_nowhere() {
+        let text = "ffffffff81000000 T _stext\nffffffffc0a0e000 t nf_init\t[nf_tables]\n\
+                    c0100000 A old\nno address\nffffffff81000001\n";
+        let zeros = "0000000000000000 T _stext\n0000000000000000 t nf_init\t[nf_tables]\n\
+                     00000000 A old\n";
+        assert_eq!(rendered(&KALLSYMS, text), zeros);
+        assert_eq!(rendered(&KALLSYMS, zeros), zeros);
     }
 
     #[test]

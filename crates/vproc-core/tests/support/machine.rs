@@ -91,6 +91,7 @@ impl Machine {
             ("/proc/mdstat", self.mdstat()),
             ("/proc/cmdline", "root=/dev/sda1 ro quiet\n".into()),
             ("/proc/bootconfig", "kernel.quiet = \"\"\ninit.disk = \"sda\"\n".into()),
+            ("/proc/kallsyms", "ffffffff81000000 T _stext\n".into()),
             ("/proc/modules", "overlay 212992 1 - Live 0xffffffffc09d0000\n".into()),
             ("/proc/iomem", "00100000-03ffffff : System RAM\n".into()),
             ("/proc/ioports", "0020-0021 : pic1\n".into()),

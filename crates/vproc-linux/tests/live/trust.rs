@@ -158,6 +158,16 @@ fn addresses_are_those_that_everybody_sees() {
         assert!(shown.iter().all(|word| word.bytes().all(|b| b == b'0')), "{path}: {shown:?}");
         assert_eq!(text.lines().count(), seen_by_root.lines().count(), "{path}");
     }
+    let read = read_for(&host, HostPid::current(), "host:/proc/kallsyms");
+    let symbols = text(&read[0]);
+    assert!(symbols.lines().count() > 1000, "{} bytes", symbols.len());
+    let is_nowhere = |line: &str| line.trim_start_matches('0').starts_with(' ');
+    // Who allows everybody to profile the kernel shows everybody its addresses
+    // (`kallsyms_show_value`); a policy takes them out all the same.
+    let paranoid = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap();
+    if paranoid.trim().parse::<i32>().unwrap() > 1 {
+        assert!(symbols.lines().all(is_nowhere), "an address of a symbol");
+    }
     // The thread may do again what it could before: a file of root's alone.
     assert!(fs::read_to_string("/proc/timer_list").is_ok_and(|text| !text.is_empty()));
 }

@@ -214,6 +214,7 @@ impl Stack {
             reason: String::new(),
             needs: Vec::new(),
             history: None,
+            covers: false,
         };
         self.entries.push((changed(&new, rule), Answer::Rule(place)));
         Ok(())
@@ -228,7 +229,7 @@ fn changed(entry: &Entry, rule: &Rule) -> Entry {
         _ => (Class::Constant, "the same text for every container".to_owned()),
     };
     // A link would have to lead somewhere.
-    Entry {
+    let changed = Entry {
         path: entry.path.clone(),
         kind: Kind::File,
         mode: if entry.kind == Kind::Symlink { 0o444 } else { entry.mode },
@@ -237,5 +238,9 @@ fn changed(entry: &Entry, rule: &Rule) -> Entry {
         reason: rule.reason.clone(),
         needs: Vec::new(),
         history: None,
-    }
+        covers: false,
+    };
+    // What the operator says of a file is to hold in the container.
+    let covers = entry.kind == Kind::File && entry.can_cover() && changed.can_cover();
+    Entry { covers, ..changed }
 }

@@ -128,7 +128,7 @@ fn from_knob(name: &str, (values, default, summary): (&str, &str, &str)) -> wit:
 }
 
 fn from_entry(entry: Entry) -> wit::Entry {
-    let Entry { path, kind, mode, class, summary, reason, needs, history } = entry;
+    let Entry { path, kind, mode, class, summary, reason, needs, history, covers } = entry;
     let needs = needs
         .into_iter()
         .map(|need| wit::Need { key: need.key.into(), from: from_source(need.source, &path) })
@@ -156,6 +156,7 @@ fn from_entry(entry: Entry) -> wit::Entry {
             format: history.format.into(),
             interval_ms: history.interval_ms,
         }),
+        covers,
     }
 }
 

@@ -24,8 +24,8 @@ from ._pattern import is_pattern, stands_for
 #: Knobs, after those of the capture; the last setting of one counts.
 Settings = Mapping[str, "str | int"] | Iterable[tuple[str, "str | int"]]
 
-_RENDERER = "vproc:policy/renderer@0.1.0"
-_EXPLAINER = "vproc:policy/explainer@0.1.0"
+_RENDERER = "vproc:policy/renderer@0.2.0"
+_EXPLAINER = "vproc:policy/explainer@0.2.0"
 
 _ENOENT = 2
 

@@ -111,6 +111,7 @@ fn entry(path: &str) -> Entry {
         reason: String::new(),
         needs: vec![],
         history: None,
+        covers: false,
     }
 }
 

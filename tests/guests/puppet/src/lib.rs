@@ -115,6 +115,7 @@ fn entry(path: &str) -> Entry {
         reason: String::new(),
         needs: order("host").map(need).into_iter().collect(),
         history: order("count").map(|format| History { format: format.into(), interval_ms: 0 }),
+        covers: true,
     }
 }
 

@@ -1,9 +1,10 @@
 //! Other hosts of WebAssembly render the same bytes: the very component that
-//! `vprocctl` embeds is loaded in Node and in Python, which render each capture
-//! of `fixtures/`, and captures that take a state or give an error.
+//! `vprocctl` embeds is loaded in Node, in Python, in C and in Go, which render
+//! each capture of `fixtures/`, and captures that take a state or give an error.
 //!
-//! Node has the package of `embed/npm`, Python that of `embed/python`. What they
-//! need is installed once, below cargo's target directory.
+//! Node has the package of `embed/npm`, Python that of `embed/python`, C and Go the
+//! examples `examples/embed-c` and `examples/embed-go`. What they need is installed
+//! once, below cargo's target directory.
 
 mod install;
 
@@ -44,6 +45,29 @@ fn python_renders_the_same() {
         let mut python = wheel.python();
         python.arg(root().join("embed/test/render.py"));
         python
+    });
+}
+
+#[test]
+fn c_renders_the_same() {
+    example_renders_the_same("c_renders_the_same", native::in_c());
+}
+
+#[test]
+fn go_renders_the_same() {
+    example_renders_the_same("go_renders_the_same", native::in_go());
+}
+
+fn example_renders_the_same(test: &str, example: Result<native::Example, String>) {
+    let example = match example {
+        Ok(example) => example,
+        Err(reason) => return skip(&format!("embedding: {test}"), &reason),
+    };
+    fs::write(example.directory.path().join("policy.wasm"), vproc_default::COMPONENT).unwrap();
+    renders_the_same(example.directory.path(), || {
+        let mut compare = Command::new(&example.compare);
+        compare.current_dir(example.directory.path()).arg("policy.wasm");
+        compare
     });
 }
 

@@ -88,6 +88,24 @@ fn a_file_is_printed_byte_by_byte_and_several_with_headers() {
     with_each("a_file_is_printed", |example| {
         assert_eq!(example.printed(&[], vproc_default::COMPONENT, &paths[..1]), text(paths[0]));
         assert_eq!(example.printed(&[], vproc_default::COMPONENT, &paths), whole);
+        // A file that is no text.
+        let bytes = example.print(&[], HOSTILE, &["/bytes"]);
+        assert_eq!((bytes.stdout, bytes.stderr), (vec![0, 255, 10], vec![]));
+    });
+}
+
+#[test]
+fn the_programs_print_what_their_page_says() {
+    let page = fs::read_to_string(root().join("examples/embed-c/README.md")).unwrap();
+    let (_, call) = page.split_once("$ ./render ").unwrap();
+    let words: Vec<&str> = call.lines().next().unwrap().split(' ').collect();
+    let [option, setting, "policy.wasm", capture, paths @ ..] = &words[..] else {
+        panic!("{words:?}")
+    };
+    assert!(capture.ends_with(&format!("/{CAPTURE}.json")), "{capture}");
+    with_each("the_programs_print_what_their_page_says", |example| {
+        let printed = example.printed(&[option, setting], vproc_default::COMPONENT, paths);
+        assert_eq!(printed, block(&page, "text"));
     });
 }
 
@@ -96,29 +114,42 @@ fn a_knob_is_set_or_rejected() {
     let path = ["/sys/devices/system/cpu/online"];
     with_each("a_knob_is_set_or_rejected", |example| {
         let print = |options: &[&str]| example.print(options, vproc_default::COMPONENT, &path);
-        assert_eq!(example.printed(&[], vproc_default::COMPONENT, &path), "0\n");
-        let options = ["-s", "cpus=quota", "-s", "cpus=cpuset"];
-        assert_eq!(example.printed(&options, vproc_default::COMPONENT, &path), "0-1\n");
-        assert_fails(&print(&["-s", "cpus=all"]), "", &["the knob `cpus`", "`all`"]);
-        assert_fails(&print(&["-s", "no-such=1"]), "", &["the knob `no-such`"]);
-        assert_fails(&print(&["-s", "/proc/x=\u{e9}"]), "", &["`/proc/x`"]);
+        // The last one counts.
+        for (options, online) in [
+            (["-s", "cpus=cpuset", "-s", "cpus=quota"], "0\n"),
+            (["-s", "cpus=quota", "-s", "cpus=cpuset"], "0-1\n"),
+        ] {
+            assert_eq!(example.printed(&options, vproc_default::COMPONENT, &path), online);
+        }
+        assert_fails(&print(&["-s", "cpus=\u{e9}"]), "", &["the knob `cpus`", "`\u{e9}`"]);
         assert_eq!(print(&["-s", "cpus"]).status.code(), Some(2));
     });
 }
 
 #[test]
 fn what_cannot_be_rendered_is_said() {
+    let refused = [
+        ("/proc/no-such", "the policy does not serve it"),
+        ("/proc/kmsg", "the policy or a setting denies it"),
+        ("/proc/crypto", "it needs host:/proc/crypto, which was not recorded"),
+        // No number is written so, and no CPU has this one.
+        ("/sys/devices/system/cpu/cpu00/topology/core_id", "the policy does not serve it"),
+        ("/sys/devices/system/cpu/cpu4194305/topology/core_id", "the policy does not serve it"),
+        ("/sys/devices/system/cpu/cpu4194304/topology/core_id", "the policy does not serve it"),
+    ];
+    let mut paths = refused.map(|(path, _)| path).to_vec();
+    // It is printed all the same.
+    paths.push("/proc/uptime");
     with_each("what_cannot_be_rendered_is_said", |example| {
-        let print = |paths: &[&str]| example.print(&[], vproc_default::COMPONENT, paths);
-        assert_fails(&print(&["/proc/no-such"]), "", &["/proc/no-such: ", "does not serve it"]);
-        assert_fails(&print(&["/proc/kmsg"]), "", &["/proc/kmsg: ", "denies it"]);
-        assert_fails(&print(&["/proc/crypto"]), "", &["host:/proc/crypto", "not recorded"]);
-        // A number that no CPU has.
-        let number = "/sys/devices/system/cpu/cpu077/topology/core_id";
-        assert_fails(&print(&[number]), "", &["does not serve it"]);
-        // The others are printed all the same.
-        let printed = "==> /proc/uptime <==\n5131.02 5131.02\n";
-        assert_fails(&print(&["/proc/no-such", "/proc/uptime"]), printed, &["/proc/no-such: "]);
+        let output = example.print(&[], vproc_default::COMPONENT, &paths);
+        assert_eq!(output.status.code(), Some(1));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(printed, "==> /proc/uptime <==\n5131.02 5131.02\n");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), refused.len(), "{said}");
+        for (line, (path, why)) in said.lines().zip(refused) {
+            assert!(line.starts_with(&format!("render: {path}: {why}")), "{line}");
+        }
     });
 }
 
@@ -201,9 +232,17 @@ fn a_policy_that_breaks_the_rules_harms_nobody() {
         ("/read-clock", "unknown import"),
     ];
     with_each("a_policy_that_breaks_the_rules", |example| {
-        for (path, word) in misdeeds {
-            let output = example.print(&[], HOSTILE, &[path, "/honest"]);
-            assert_fails(&output, "==> /honest <==\nhonest\n", &[path, word]);
+        // One process for all, which goes on.
+        let mut paths = misdeeds.map(|(path, _)| path).to_vec();
+        paths.push("/honest");
+        let output = example.print(&[], HOSTILE, &paths);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "==> /honest <==\nhonest\n");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), misdeeds.len(), "{said}");
+        for (line, (path, word)) in said.lines().zip(misdeeds) {
+            let begin = format!("render: {path}: ");
+            assert!(line.starts_with(&begin) && line.contains(word), "`{word}` in: {line}");
         }
         for misdeed in ["loop", "trap"] {
             let setting = format!("misdeed={misdeed}");
@@ -215,7 +254,5 @@ fn a_policy_that_breaks_the_rules_harms_nobody() {
         assert_eq!(example.printed(&[], HOSTILE, &["/grow"]), u32::MAX.to_string());
         let twice = "==> /remember <==\n1\n\n==> /remember <==\n1\n";
         assert_eq!(example.printed(&[], HOSTILE, &["/remember", "/remember"]), twice);
-        let bytes = example.print(&[], HOSTILE, &["/bytes"]);
-        assert_eq!((bytes.stdout, bytes.stderr), (vec![0, 255, 10], vec![]));
     });
 }

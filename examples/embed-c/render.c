@@ -131,20 +131,20 @@ int main(int argc, char **argv)
     struct policy_error error = {0};
     struct policy *policy = NULL;
     struct capture *capture = NULL;
-    char *json = NULL, *component = read_file(component_file, &component_size);
-    if (component != NULL) {
-        policy = policy_load(component, component_size, &policy_default_limits, &error);
-        if (policy == NULL)
-            complain(component_file, &error);
-        else
-            json = read_file(capture_file, &json_size);
-    }
+    char *component = NULL, *json = read_file(capture_file, &json_size);
     if (json != NULL) {
         capture = capture_load(json, json_size, &error);
         if (capture == NULL)
             complain(capture_file, &error);
+        else
+            component = read_file(component_file, &component_size);
     }
-    if (capture != NULL) {
+    if (component != NULL) {
+        policy = policy_load(component, component_size, &policy_default_limits, &error);
+        if (policy == NULL)
+            complain(component_file, &error);
+    }
+    if (policy != NULL) {
         struct policy_environment environment =
             with_settings(capture, settings, setting_count);
         code = print_all(policy, capture, &environment, argv + optind + 2, argc - optind - 2);

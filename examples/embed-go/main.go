@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -40,11 +41,23 @@ func main() {
 
 // complain says in a line what is wrong.
 func complain(of string, err error) bool {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		err = file.Err // it names the file again
+	}
 	fmt.Fprintf(os.Stderr, "render: %s: %v\n", of, err)
 	return false
 }
 
 func run(componentFile, captureFile string, settings []policy.Setting, paths []string) bool {
+	json, err := os.ReadFile(captureFile)
+	if err != nil {
+		return complain(captureFile, err)
+	}
+	recorded, err := capture.Load(json)
+	if err != nil {
+		return complain(captureFile, err)
+	}
 	component, err := os.ReadFile(componentFile)
 	if err != nil {
 		return complain(componentFile, err)
@@ -54,14 +67,6 @@ func run(componentFile, captureFile string, settings []policy.Setting, paths []s
 		return complain(componentFile, err)
 	}
 	defer renderer.Close()
-	json, err := os.ReadFile(captureFile)
-	if err != nil {
-		return complain(captureFile, err)
-	}
-	recorded, err := capture.Load(json)
-	if err != nil {
-		return complain(captureFile, err)
-	}
 	// After those of the capture: the last setting of a knob counts.
 	recorded.Environment.Settings = append(recorded.Environment.Settings, settings...)
 	manifest, err := renderer.Declare(recorded.Environment)

@@ -88,8 +88,9 @@ static json_t *attempt(struct policy *policy, const struct capture *capture,
     struct policy_error error = {0};
     struct policy_snapshot snapshot;
     struct policy_rendered rendered;
-    const struct policy_entry *entry = policy_find(manifest, policy_text(path));
-    bool ok = capture_snapshot(capture, entry, capture_environment(capture), &snapshot, &error);
+    const struct policy_entry *entry = policy_find(manifest, policy_text(path), &error);
+    bool ok = entry != NULL &&
+              capture_snapshot(capture, entry, capture_environment(capture), &snapshot, &error);
     if (ok) {
         snapshot.has_state = state->is_there;
         snapshot.state = state->bytes;

@@ -54,7 +54,12 @@ func render(renderer *policy.Policy, recorded *capture.Capture, paths []string,
 		all.Add(1)
 		go func(i int) {
 			defer all.Done()
-			snapshot := must(recorded.Snapshot(manifest.Find(paths[i])))
+			entry, err := manifest.Find(paths[i])
+			if err != nil {
+				answers[i] = failed(err)
+				return
+			}
+			snapshot := must(recorded.Snapshot(entry))
 			snapshot.State = states[i]
 			rendered, err := renderer.Render(paths[i], snapshot)
 			if err != nil {

@@ -289,7 +289,7 @@ bool capture_snapshot(const struct capture *capture, const struct policy_entry *
         .now = capture->now,
         .is_host = capture->is_host,
     };
-    for (size_t i = 0; entry != NULL && i < entry->need_count; i++)
+    for (size_t i = 0; i < entry->need_count; i++)
         if (!add(capture, &entry->needs[i], snapshot, error)) {
             capture_snapshot_clear(snapshot);
             return false;

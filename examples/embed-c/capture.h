@@ -14,10 +14,8 @@ void capture_free(struct capture *capture);
 /* As it was recorded. Its texts live as long as the capture. */
 const struct policy_environment *capture_environment(const struct capture *capture);
 
-/* What a render of an entry gets to see. Without an entry, of a path that the
- * policy does not serve, there are no inputs: it says so itself. The snapshot
- * refers to the capture, the entry and the environment, and holds memory of its
- * own. Error: `not-recorded`. */
+/* What a render of an entry gets to see. The snapshot refers to the capture, the
+ * entry and the environment, and holds memory of its own. Error: `not-recorded`. */
 bool capture_snapshot(const struct capture *capture, const struct policy_entry *entry,
                       const struct policy_environment *environment,
                       struct policy_snapshot *snapshot, struct policy_error *error);

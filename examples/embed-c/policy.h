@@ -158,9 +158,10 @@ bool policy_declare(struct policy *policy,
 void policy_manifest_clear(struct policy_manifest *manifest);
 
 /* The entry for a path: of the same name, or one in which a `*` stands for each
- * number in the path. NULL where the policy does not serve it. */
+ * number in the path. Error: `unsupported-path`. */
 const struct policy_entry *policy_find(const struct policy_manifest *manifest,
-                                       struct policy_text path);
+                                       struct policy_text path,
+                                       struct policy_error *error);
 
 bool policy_render(struct policy *policy, struct policy_text path,
                    const struct policy_snapshot *snapshot,

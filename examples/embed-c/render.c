@@ -49,8 +49,9 @@ static bool print(struct policy *policy, const struct capture *capture,
     struct policy_error error = {0};
     struct policy_snapshot snapshot;
     struct policy_rendered rendered;
-    const struct policy_entry *entry = policy_find(manifest, policy_text(path));
-    if (!capture_snapshot(capture, entry, environment, &snapshot, &error)) {
+    const struct policy_entry *entry = policy_find(manifest, policy_text(path), &error);
+    if (entry == NULL ||
+        !capture_snapshot(capture, entry, environment, &snapshot, &error)) {
         complain(path, &error);
         return false;
     }

@@ -91,7 +91,11 @@ func run(componentFile, captureFile string, settings []policy.Setting, paths []s
 
 func render(renderer *policy.Policy, manifest *policy.Manifest, recorded *capture.Capture,
 	path string) ([]byte, error) {
-	snapshot, err := recorded.Snapshot(manifest.Find(path))
+	entry, err := manifest.Find(path)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := recorded.Snapshot(entry)
 	if err != nil {
 		return nil, err
 	}

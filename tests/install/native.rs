@@ -52,6 +52,7 @@ pub(crate) fn in_go() -> Result<Example, String> {
         go
     };
     succeed(go().args(["vet", "./..."]));
+    succeed(go().args(["test", "./policy"]));
     succeed(go().args(["build", "-o", "bin/render", "."]));
     succeed(go().args(["build", "-o", "bin/compare", "./compare"]));
     let format = succeed(Command::new("gofmt").args(["-l", "."]).current_dir(module));

@@ -138,13 +138,9 @@ func (r reading) content() policy.Content {
 }
 
 // Snapshot is what a render of an entry gets to see: an input for each group, or
-// other place, where a need was found. Without an entry, of a path that the
-// policy does not serve, there are none: it says so itself.
+// other place, where a need was found.
 func (c *Capture) Snapshot(entry *policy.Entry) (policy.Snapshot, error) {
 	snapshot := policy.Snapshot{Environment: c.Environment, Now: c.Now, IsHost: c.IsHost}
-	if entry == nil {
-		return snapshot, nil
-	}
 	for _, need := range entry.Needs {
 		found, isKnown := c.Records[need.Source.String()]
 		if !isKnown {

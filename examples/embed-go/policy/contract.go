@@ -82,20 +82,27 @@ type Manifest struct {
 }
 
 // Find gives the entry for a path: of the same name, or one in which a `*`
-// stands for each number in the path. It is nil where the policy does not serve
-// it.
-func (m *Manifest) Find(path string) *Entry {
+// stands for each number in the path. The error is that of a path which the policy
+// does not serve.
+func (m *Manifest) Find(path string) (*Entry, error) {
 	var found *Entry
 	for i := range m.Entries {
 		entry := &m.Entries[i]
 		if entry.Path == path {
-			return entry
+			return entry, nil
 		}
 		if found == nil && standsFor(entry.Path, path) {
 			found = entry
 		}
 	}
-	return found
+	if found == nil {
+		return nil, &Error{
+			Code:    "unsupported-path",
+			Errno:   syscall.ENOENT,
+			message: "the policy does not serve it",
+		}
+	}
+	return found, nil
 }
 
 // PID_MAX_LIMIT of include/linux/threads.h.

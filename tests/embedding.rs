@@ -1,9 +1,10 @@
 //! Other hosts of WebAssembly render the same bytes: the very component that
-//! `vprocctl` embeds is loaded in Node and in Python, which render each capture
-//! of `fixtures/`, and captures that take a state or give an error.
+//! `vprocctl` embeds is loaded in Node, in Python, in C and in Go, which render
+//! each capture of `fixtures/`, and captures that take a state or give an error.
 //!
-//! Node has the package of `embed/npm`, Python that of `embed/python`. What they
-//! need is installed once, below cargo's target directory.
+//! Node has the package of `embed/npm`, Python that of `embed/python`, C and Go the
+//! examples `examples/embed-c` and `examples/embed-go`. What they need is installed
+//! once, below cargo's target directory.
 
 mod install;
 
@@ -47,6 +48,29 @@ fn python_renders_the_same() {
     });
 }
 
+#[test]
+fn c_renders_the_same() {
+    example_renders_the_same("c_renders_the_same", native::in_c());
+}
+
+#[test]
+fn go_renders_the_same() {
+    example_renders_the_same("go_renders_the_same", native::in_go());
+}
+
+fn example_renders_the_same(test: &str, example: Result<native::Example, String>) {
+    let example = match example {
+        Ok(example) => example,
+        Err(reason) => return skip(&format!("embedding: {test}"), &reason),
+    };
+    fs::write(example.directory.path().join("policy.wasm"), vproc_default::COMPONENT).unwrap();
+    renders_the_same(example.directory.path(), || {
+        let mut compare = Command::new(&example.compare);
+        compare.current_dir(example.directory.path()).arg("policy.wasm");
+        compare
+    });
+}
+
 // ---------------------------------------------------------------- comparing
 
 /// Compares what `render` prints with what the embedded policy renders here.
@@ -72,8 +96,8 @@ fn renders_the_same(directory: &Path, render: impl Fn() -> Command) {
     }
 }
 
-/// Captures in JSON, and what they are called: each fixture by itself, and the
-/// first of them followed by what became of it.
+/// Captures in JSON, and what they are called: each fixture by itself, and the one
+/// with every input followed by what became of it.
 fn cases() -> Vec<(String, Vec<String>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
     let mut files: Vec<PathBuf> = fs::read_dir(directory)
@@ -87,7 +111,8 @@ fn cases() -> Vec<(String, Vec<String>)> {
         .iter()
         .map(|file| (file.display().to_string(), vec![fs::read_to_string(file).unwrap()]))
         .collect();
-    let first = cases[0].1[0].clone();
+    let (_, rich) = cases.iter().find(|(name, _)| name.ends_with("/v1-run-256m.json")).unwrap();
+    let first = rich[0].clone();
     for (name, change) in CHANGES {
         let mut capture = Capture::from_json(&first).unwrap();
         change(&mut capture);

@@ -3,6 +3,8 @@
 
 #![allow(dead_code)] // no target uses all of it
 
+pub(crate) mod native;
+
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -45,7 +47,7 @@ pub(crate) fn installed(
     Ok(directory)
 }
 
-/// What npm, pip and venv say where a package, or what it takes to get it,
+/// What npm, pip, venv, cargo and pkg-config say where a package, or what it takes to get it,
 /// cannot be had on this machine. Any other failure of theirs is one of ours.
 const UNAVAILABLE: &[&str] = &[
     // No network.
@@ -61,6 +63,9 @@ const UNAVAILABLE: &[&str] = &[
     "NewConnectionError",
     "ProxyError",
     "ReadTimeoutError",
+    "Could not resolve host",
+    "Could not connect to server",
+    "Timeout was reached",
     // The registry does not have it.
     "E404",
     "ETARGET",
@@ -68,6 +73,8 @@ const UNAVAILABLE: &[&str] = &[
     // Too old a Node; a Python that was packaged without venv.
     "EBADENGINE",
     "ensurepip is not available",
+    // No library to build with.
+    "was not found in the pkg-config search path",
 ];
 
 /// Runs a step of an installation. An error says why it cannot work here.

@@ -1,0 +1,3 @@
+module vproc.example/embed
+
+go 1.19

@@ -1,0 +1,1 @@
+../../embed-c/policy.h

@@ -169,7 +169,7 @@ function show({ value, error }, settings, begin) {
   const isKnob = error?.code === "rejected-setting" && !error.details?.knob.startsWith("/");
   $("knobs-error").textContent = isKnob ? error.message : "";
   $("unexplained").hidden = value?.isExplained !== false;
-  $("beside").hidden = isDefault;
+  $("beside").hidden = isDefault || error !== undefined;
   showHead({ path, file: files.find((file) => file.path === path), knobs, treatments: chosen.treatments, changed: update });
   const beside = isDefault || chosen.beside === "host" ? ofHost(capture) : ofDefault(capture, settings);
   const said = showText({ path, beside, previous, value: value?.explanation, error });
@@ -184,13 +184,13 @@ function show({ value, error }, settings, begin) {
 
 function ofHost(capture) {
   const absence = "the host’s text was not recorded";
-  return { side: "host", name: "Host", of: "the host’s", text: hostText(capture, chosen.path), absence };
+  return { side: "host", name: "Host", own: "Container", of: "the host’s", text: hostText(capture, chosen.path), absence };
 }
 
 function ofDefault(capture, settings) {
   const { value: text } = defaultPolicy.text(capture, chosen.path, settings);
   const absence = "the default policy does not show it";
-  return { side: "default", name: "Default policy", of: "the default policy’s", text, absence };
+  return { side: "default", name: "Default policy", own: chosen.policy.name, of: "the default policy’s", text, absence };
 }
 
 /** Counts the lines that differ in all files, unless nothing but the file changed. */

@@ -2,6 +2,7 @@
 
 import { transpiler, worker } from "built";
 import { Away, reply } from "./away.js";
+import { bounded } from "./bounded.js";
 import { allData, data } from "./data.js";
 
 /** What `vprocctl` takes at most. */
@@ -29,7 +30,7 @@ export async function ownPolicy(file) {
   }
   const files = await transpiled(component);
   const cores = files.filter(([name]) => name.endsWith(".wasm"));
-  const modules = await Promise.all(cores.map(async ([name, bytes]) => [name, await WebAssembly.compile(bytes)]));
+  const modules = await Promise.all(cores.map(async ([name, bytes]) => [name, await WebAssembly.compile(bounded(bytes))]));
   const [, glue] = files.find(([name]) => name.endsWith(".js"));
   // Not a module: from a disk, no browser loads one into a worker.
   const instantiate = new TextDecoder().decode(glue).replace(/^export (?=function |const )/gm, "");

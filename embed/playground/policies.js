@@ -35,12 +35,14 @@ export function startPolicies(choose) {
     const mine = (turn += 1);
     fail("");
     $("policy-section").setAttribute("aria-busy", "true");
+    $("status").textContent = `Loading the policy ${title} …`;
     try {
       const found = await policy();
       if (mine === turn) await choose(found, () => mine === turn);
     } catch (error) {
       if (mine !== turn) return;
       fail(`${title}: ${error.message}`);
+      $("status").textContent = `${title} cannot be used; ${shown.name} still decides.`;
       select.value = shown.name;
     } finally {
       if (mine === turn) $("policy-section").removeAttribute("aria-busy");

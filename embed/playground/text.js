@@ -92,8 +92,9 @@ function showTable({ path, beside, own, rows, places, value, changed }) {
     make: () => tableRow(row, isLone ? undefined : beside.side, () => marked(texts[row.line], fieldsOf(row.line), value)),
     isChanged: changed.has(row.line),
   });
-  const of = JSON.stringify([path, isLone, beside.side]);
-  showRows($("text"), of, (body) => table(path, isLone ? undefined : beside.name, body), rows.slice(0, MOST_ROWS).map(made));
+  const of = JSON.stringify([path, isLone, beside.side, beside.own]);
+  const headings = isLone ? ["Container"] : [beside.name, beside.own];
+  showRows($("text"), of, (body) => table(path, headings, body), rows.slice(0, MOST_ROWS).map(made));
   const shown = $("text").querySelector("table");
   shown.hidden = rows.length === 0;
   $("text").querySelectorAll(".empty, .more").forEach((element) => element.remove());
@@ -108,14 +109,13 @@ function showTable({ path, beside, own, rows, places, value, changed }) {
   shown.after(more);
 }
 
-function table(path, besideName, body) {
+function table(path, headings, body) {
   const heading = (text) => h("th", { scope: "col", role: "columnheader" }, text);
-  const headings = besideName === undefined ? [heading("Container")] : [heading(besideName), heading("Container")];
   return h(
     "table",
-    { role: "table", class: besideName === undefined ? "texts lone" : "texts" },
+    { role: "table", class: headings.length === 1 ? "texts lone" : "texts" },
     h("caption", { class: "sr" }, `${path}: arrow keys move among the values; each says where it comes from`),
-    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...headings)),
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...headings.map(heading))),
     body,
   );
 }

@@ -14,6 +14,8 @@ export class Away {
   #worker;
   #capture;
   #last = Promise.resolve();
+  /** Files for which it was ended: only a person asks for them again. */
+  #ended = new Map();
 
   /** The address of its script, and its core modules by name. */
   constructor(component) {
@@ -22,6 +24,8 @@ export class Away {
 
   /** An answer; undefined if the question is no longer of interest in its turn. */
   ask(capture, question, isWanted = () => true) {
+    const isAgain = question.ask === "text" && this.#ended.has(question.path);
+    if (isAgain) return Promise.resolve(this.#ended.get(question.path));
     const own = this.#last.then(() => (isWanted() ? this.#asked(capture, question) : undefined));
     this.#last = own;
     return own;
@@ -40,10 +44,14 @@ export class Away {
       const isHeld = this.#capture === capture;
       this.#capture = capture;
       const sent = isHeld ? { question } : { question, capture };
-      return unpacked(await reply(this.#worker, sent, ANSWERS_WITHIN), capture);
+      const replied = await reply(this.#worker, sent, ANSWERS_WITHIN);
+      this.#ended.delete(question.path);
+      return unpacked(replied, capture);
     } catch ({ code = "trapped", message }) {
       this.stop();
-      return { error: { code, message: `${of}${message}` } };
+      const answer = { error: { code, message: `${of}${message}` } };
+      if (code === "timeout") this.#ended.set(question.path, answer);
+      return answer;
     }
   }
 

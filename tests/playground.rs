@@ -102,7 +102,7 @@ fn a_limit_changes_what_is_shown_and_why() {
             let record = records.iter_mut().find(|record| record["source"] == source).unwrap();
             record["found"][1]["text"] = text.into();
         }
-        let changed = stage.file("changed.json", &capture.to_string());
+        let changed = stage.file("changed.json", capture.to_string());
         vec![stage.file("limits-expected.json", rendered(&changed, &[]))]
     });
 }

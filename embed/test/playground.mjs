@@ -85,6 +85,7 @@ async function bring(page, name, buffer) {
     return document.getElementById("policy").value === name || error.startsWith(`${name}: `);
   };
   await page.waitForFunction(isDone, name);
+  await quiet(page);
   return page.locator("#policy-error").textContent();
 }
 

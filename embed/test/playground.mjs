@@ -283,6 +283,7 @@ const checks = {
       document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
     }, puppet.toString("base64"));
     await page.waitForFunction(() => document.getElementById("policy").value === "puppet");
+    await quiet(page);
     assert.equal(await page.locator("#policy-error").textContent(), "");
     assert.match(await answered(page, "/proc/stat"), /^A \w+ 00000001 of 00000003\n/);
     assert.equal(await page.locator("#unexplained").isVisible(), true);

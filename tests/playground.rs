@@ -1,7 +1,8 @@
 //! The page of `cargo xtask playground` in a headless Chromium: what a person
 //! sees is what `vprocctl` prints, with a mouse, a keyboard, a narrow screen or a
-//! screen reader, and with files that are not what they should be. What happens
-//! in the browser is in `embed/test/playground.mjs`.
+//! screen reader, by the policy that a person chose or brought, and with files that
+//! are not what they should be. What happens in the browser is in
+//! `embed/test/playground.mjs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -15,7 +16,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-use vproc_tests::skip;
+use vproc_tests::{EXAMPLES, HOSTILE, puppet, skip};
 
 /// The page, and the script beside the tools that it needs. A static is never
 /// dropped, so its directory is a fixed one, of one process at a time.
@@ -40,10 +41,15 @@ static STAGE: LazyLock<Result<Stage, String>> = LazyLock::new(|| {
 });
 
 impl Stage {
-    fn file(&self, name: &str, content: &str) -> PathBuf {
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let file = self.directory.join(name);
         fs::write(&file, content).unwrap();
         file
+    }
+
+    fn two_cpus(&self) -> PathBuf {
+        let (name, component) = EXAMPLES.iter().find(|(name, _)| *name == "two-cpus").unwrap();
+        self.file(&format!("{name}.wasm"), component)
     }
 }
 
@@ -75,7 +81,7 @@ fn the_page_shows_what_vprocctl_renders() {
         for name in names {
             let expected = rendered(&fixture(name), &[]);
             files.push(PathBuf::from(name));
-            files.push(stage.file(&format!("{name}-expected.json"), &expected));
+            files.push(stage.file(&format!("{name}-expected.json"), expected));
         }
         files
     });
@@ -96,18 +102,53 @@ fn a_limit_changes_what_is_shown_and_why() {
             let record = records.iter_mut().find(|record| record["source"] == source).unwrap();
             record["found"][1]["text"] = text.into();
         }
-        let changed = stage.file("changed.json", &capture.to_string());
-        vec![stage.file("limits-expected.json", &rendered(&changed, &[]))]
+        let changed = stage.file("changed.json", capture.to_string());
+        vec![stage.file("limits-expected.json", rendered(&changed, &[]))]
     });
 }
 
 #[test]
 fn knobs_are_those_of_the_manifest() {
     check("knobs", |stage| {
-        let knobs = stage.file("knobs.json", &printed(&["ls", "--knobs", "--json"]));
+        let knobs = stage.file("knobs.json", printed(&["ls", "--knobs", "--json"]));
         let expected = rendered(&fixture("v1-nested"), &["--set", "cpus=cpuset"]);
-        vec![knobs, stage.file("knobs-expected.json", &expected)]
+        vec![knobs, stage.file("knobs-expected.json", expected)]
     });
+}
+
+#[test]
+fn a_person_chooses_the_policy() {
+    check("policies", |stage| {
+        let mut names: Vec<&str> = EXAMPLES.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        let policy = stage.two_cpus();
+        let of = ["--policy", policy.to_str().unwrap()];
+        let knobs = printed(&[&["ls", "--knobs", "--json"], &of[..]].concat());
+        vec![
+            stage.file("policies.json", Value::from(names).to_string()),
+            stage.file("policies-expected.json", rendered(&fixture("v1-nested"), &of)),
+            stage.file("policies-knobs.json", knobs),
+        ]
+    });
+}
+
+#[test]
+fn a_policy_of_ones_own_decides_and_hangs_nothing() {
+    check("own", |stage| {
+        let policy = stage.two_cpus();
+        let expected = rendered(&fixture("v1-nested"), &["--policy", policy.to_str().unwrap()]);
+        vec![
+            stage.file("own-expected.json", expected),
+            policy,
+            stage.file("puppet.wasm", puppet("letter=A lines=3")),
+            stage.file("hostile.wasm", HOSTILE),
+        ]
+    });
+}
+
+#[test]
+fn what_a_change_does_not_touch_stays() {
+    check("changes", |_| Vec::new());
 }
 
 #[test]
@@ -137,7 +178,7 @@ fn axe_finds_nothing() {
 
 #[test]
 fn nothing_is_asked_of_a_network() {
-    check("alone", |_| Vec::new());
+    check("alone", |stage| vec![stage.two_cpus()]);
 }
 
 #[test]
@@ -152,6 +193,6 @@ fn the_example_in_the_documentation_shows_the_file() {
         fs::write(site.join("index.html"), block(&page, "html")).unwrap();
         fs::copy(fixture("v1-nested"), site.join("box.json")).unwrap();
         let expected = rendered(&fixture("v1-nested"), &[]);
-        vec![site, stage.file("example-expected.json", &expected)]
+        vec![site, stage.file("example-expected.json", expected)]
     });
 }

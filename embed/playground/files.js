@@ -1,11 +1,15 @@
-// The list of files, with how many lines of each differ from the host's.
+// The list of files, with how many lines of each differ from the host's, and which
+// the default policy shows otherwise.
 
 import { $, h, roving } from "./dom.js";
 import { differing } from "./lines.js";
 
+/** Marks a file that the default policy shows otherwise. */
+const UNLIKE = "≠";
+
 let shown = "";
 let run = 0;
-const verdicts = new Map();
+let verdicts = new Map();
 
 export function startFiles(choose) {
   const list = $("files");
@@ -21,6 +25,10 @@ export function startFiles(choose) {
     }
   });
   $("filter").addEventListener("input", filter);
+  $("unlike-only").addEventListener("click", ({ target }) => {
+    target.setAttribute("aria-pressed", String(target.getAttribute("aria-pressed") !== "true"));
+    filter();
+  });
   $("filter").addEventListener("keydown", (event) => {
     if (event.key !== "ArrowDown") return;
     event.preventDefault();
@@ -37,13 +45,14 @@ export function showFiles(files, path) {
   if (wanted !== shown) {
     shown = wanted;
     $("files").replaceChildren(...files.map(item));
+    filter();
   }
   for (const button of buttons()) {
     const isIt = button.dataset.path === path;
     if (isIt) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   }
-  filter();
+  moveStop();
 }
 
 function item(file) {
@@ -67,51 +76,107 @@ function breakable(path) {
 
 function filter() {
   const words = $("filter").value.trim().toLowerCase().split(/\s+/);
+  const isOnly = $("unlike-only").getAttribute("aria-pressed") === "true";
   let [count, all] = [0, 0];
   for (const button of buttons()) {
-    const own = `${button.dataset.path} ${button.dataset.class} ${verdicts.get(button.dataset.path)?.word ?? ""}`;
-    button.parentElement.hidden = !words.every((word) => own.toLowerCase().includes(word));
+    const { word = "", isUnlike } = verdicts.get(button.dataset.path) ?? {};
+    const own = `${button.dataset.path} ${button.dataset.class} ${word}`.toLowerCase();
+    button.parentElement.hidden = !words.every((word) => own.includes(word)) || (isOnly && !isUnlike);
     count += button.parentElement.hidden ? 0 : 1;
     all += 1;
   }
   $("files-count").textContent = count === all ? `${all}` : `${count} of ${all}`;
-  const stop = visible().find((button) => button.hasAttribute("aria-current")) ?? visible()[0];
-  buttons().forEach((button) => (button.tabIndex = button === stop ? 0 : -1));
+  moveStop();
 }
 
-/** Counts the lines that differ in all files, when there is time. */
-export function countDiffering(files, texts) {
-  run += 1;
-  const own = run;
-  const open = [...files];
-  verdicts.clear();
-  const later = globalThis.requestIdleCallback ?? ((call) => setTimeout(() => call({ timeRemaining: () => 8 }), 16));
-  const step = (deadline) => {
-    if (own !== run) return;
-    while (open.length > 0 && deadline.timeRemaining() > 2) {
-      const { path } = open.shift();
-      verdicts.set(path, verdict(texts(path)));
-    }
-    if (open.length > 0) later(step);
-    else showVerdicts();
-  };
-  later(step);
-}
-
-function verdict({ own, host, error }) {
-  if (error !== undefined) return { mark: error.code === "denied" ? "denied" : "error", word: error.code };
-  if (own === undefined || host === undefined) return { mark: "", word: "" };
-  const lines = differing(host, own);
-  return lines === 0 ? { mark: "", word: "same" } : { mark: String(lines), word: "differs", lines };
-}
-
-function showVerdicts() {
+/** One file of the list is a stop of the tabulator key. */
+function moveStop() {
+  const there = visible();
+  const stop = there.find((button) => button.hasAttribute("aria-current")) ?? there[0];
   for (const button of buttons()) {
-    const { mark = "", lines } = verdicts.get(button.dataset.path) ?? {};
+    const place = button === stop ? 0 : -1;
+    if (button.tabIndex !== place) button.tabIndex = place;
+  }
+}
+
+/** Says which files of the default policy are not in the list. */
+export function showAbsent({ files, unrecorded }, byDefault) {
+  const shown = new Set(files.map(({ path }) => path));
+  const absent = byDefault.filter(({ path }) => !shown.has(path));
+  const needing = absent.filter(({ pattern }) => unrecorded.includes(pattern)).length;
+  const gone = absent.length - needing;
+  const said = [
+    gone === 0 ? "" : `${counted(gone, "file")} of the default policy ${gone === 1 ? "is" : "are"} not served.`,
+    needing === 0 ? "" : `For ${counted(needing, "file")} this policy needs what this capture does not have.`,
+  ].filter((words) => words !== "");
+  $("absent").textContent = said.join(" ");
+  $("absent").hidden = said.length === 0;
+}
+
+const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
+const idle = () =>
+  new Promise((resolve) => {
+    if (globalThis.requestIdleCallback !== undefined) requestIdleCallback(resolve);
+    else setTimeout(() => resolve({ timeRemaining: () => 8 }), 16);
+  });
+
+/** So many files without an answer, and the others are not asked for. */
+const MOST_TIMEOUTS = 2;
+
+/**
+ * Counts the lines that differ in all files, when there is time, until the next
+ * change. `byDefault` gives what another policy shows, to mark what it shows otherwise.
+ */
+export async function countDiffering(files, { own, host, byDefault }) {
+  const mine = (run += 1);
+  const isWanted = () => mine === run;
+  const found = new Map();
+  let timeouts = 0;
+  let deadline = await idle();
+  for (const { path } of files) {
+    while (isWanted() && deadline.timeRemaining() <= 2) deadline = await idle();
+    if (!isWanted()) return;
+    const asked = own(path, isWanted);
+    const answer = asked instanceof Promise ? await asked : asked;
+    if (!isWanted()) return;
+    found.set(path, verdict(answer, host(path), byDefault?.(path)));
+    timeouts += answer.error?.code === "timeout" ? 1 : 0;
+    if (timeouts >= MOST_TIMEOUTS) break;
+  }
+  verdicts = found;
+  showVerdicts(byDefault !== undefined);
+}
+
+function verdict({ value, error }, host, byDefault) {
+  const isUnlike = byDefault !== undefined && (value !== byDefault.value || error?.code !== byDefault.error?.code);
+  if (error !== undefined) return { mark: MARKS[error.code] ?? "error", word: error.code, isUnlike };
+  if (host === undefined) return { mark: "", word: "", isUnlike };
+  const lines = differing(host, value);
+  return lines === 0 ? { mark: "", word: "same", isUnlike } : { mark: String(lines), word: "differs", lines, isUnlike };
+}
+
+const MARKS = { denied: "denied", timeout: "timeout" };
+
+function showVerdicts(isCompared) {
+  let unlike = 0;
+  for (const button of buttons()) {
+    const { mark = "", lines, isUnlike } = verdicts.get(button.dataset.path) ?? {};
     const own = button.querySelector(".verdict");
     own.textContent = mark;
     if (lines !== undefined) own.append(h("span", { class: "sr" }, lines === 1 ? " line differs" : " lines differ"));
+    if (!isUnlike) continue;
+    unlike += 1;
+    own.append(
+      h("span", { class: "unlike", "aria-hidden": "true" }, UNLIKE),
+      h("span", { class: "sr" }, ", not as the default policy has it"),
+    );
   }
-  if ($("filter").value !== "") filter();
+  $("unlike").hidden = !isCompared;
+  const differ = unlike === 1 ? "differs" : "differ";
+  $("unlike-count").textContent = `${counted(unlike, "file")} ${differ} from the default policy’s.`;
+  $("unlike-only").hidden = unlike === 0;
+  if (unlike === 0) $("unlike-only").setAttribute("aria-pressed", "false");
+  filter();
   document.body.dataset.counted = String(run);
 }

@@ -48,6 +48,7 @@ function matches(left, right) {
     found.push([start, start++]);
   }
   const [n, m] = [left.length - start, right.length - start];
+  if (n === 0 || m === 0) return found;
   const most = Math.min(n + m, MOST_EDITS);
   const furthest = new Int32Array(2 * most + 3);
   const trace = [];

@@ -2,11 +2,12 @@
 
 import { $, h } from "./dom.js";
 import { groups, slider, written } from "./limits.js";
+import { isPolicy } from "./own.js";
 
 /** A larger capture is not one of a machine that a person looks at. */
 const MOST_BYTES = 64 << 20;
 
-export function startMachine({ names, pick, open }) {
+export function startMachine({ names, pick, open, openPolicy }) {
   const select = $("capture");
   select.append(...names.map((name) => h("option", { value: name }, name)));
   select.addEventListener("change", () => {
@@ -26,14 +27,21 @@ export function startMachine({ names, pick, open }) {
   }
   document.addEventListener("drop", (event) => {
     event.preventDefault();
-    take(event.dataTransfer.files[0]);
+    const [file] = event.dataTransfer.files;
+    if (file !== undefined) sorted(file);
   });
+
+  /** Both may be dropped anywhere. */
+  async function sorted(file) {
+    if (await isPolicy(file)) openPolicy(file);
+    else take(file);
+  }
 
   async function take(file) {
     if (file === undefined) return;
     try {
       if (file.size > MOST_BYTES) throw new Error("it has more than 64 MiB");
-      open(file.name, await file.text());
+      await open(file.name, await file.text());
       fail("");
     } catch (error) {
       fail(`${file.name}: ${error.message}`);

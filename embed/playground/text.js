@@ -1,8 +1,9 @@
-// The host's text and the container's, beside each other.
+// The container's text, and beside it the host's or the default policy's.
 
 import { $, h, roving } from "./dom.js";
 import { pairs, split } from "./lines.js";
-import { hideWhy, showWhy, titled, told } from "./why.js";
+import { appendRows, showRows } from "./rows.js";
+import { hideWhy, release, showWhy, titled, told } from "./why.js";
 
 /** More rows are shown when they are asked for. */
 const MOST_ROWS = 500;
@@ -28,7 +29,7 @@ function show(button) {
   const field = explanation?.fields[Number(button.dataset.field)];
   if (field === undefined) return;
   focused = { label: field.label, column: field.column };
-  document.querySelectorAll("button.value[aria-pressed]").forEach((other) => other.removeAttribute("aria-pressed"));
+  release();
   explain(button, field);
 }
 
@@ -44,8 +45,8 @@ export function forget() {
   hideWhy();
 }
 
-/** Shows a file; says what changed since it was shown last. */
-export function showText({ path, host, value, error, previous }) {
+/** Shows a file beside another text; says what changed since it was shown last. */
+export function showText({ path, beside, value, error, previous }) {
   explanation = value;
   $("file-error").textContent = error?.message ?? "";
   $("decides").replaceChildren();
@@ -56,23 +57,24 @@ export function showText({ path, host, value, error, previous }) {
   }
   const own = value.text ?? "";
   const places = fieldsByLine(value);
-  const rows = pairs(host ?? "", own);
+  const rows = pairs(beside.text ?? "", own);
   const changed = changedLines(previous, own);
   const above = (places.get(0) ?? []).map((index) => valueButton(value, index, titled(value.fields[index], value)));
   if (above.length > 0) $("decides").append(h("span", { class: "caption" }, "How many lines there are"), ...above);
-  $("text").replaceChildren(table({ path, host, own, rows, places, value, changed }));
+  showTable({ path, beside, own, rows, places, value, changed });
   const looked = keepFocus();
-  return [described(path, host, rows, previous, changed), ...looked].join("; ");
+  return [described(path, beside, rows, previous, changed), ...looked].join("; ");
 }
 
-function described(path, host, rows, previous, changed) {
+function described(path, beside, rows, previous, changed) {
   const differ = rows.filter(({ differs }) => differs).length;
   if (previous !== undefined) {
     const lines = changed === undefined ? "Everything" : changed.size === 1 ? "1 line" : `${changed.size} lines`;
     return changed?.size === 0 ? `Nothing changed in ${path}` : `${lines} changed in ${path}`;
   }
-  if (host === undefined) return `${path}: the host’s text was not recorded`;
-  return differ === 0 ? `${path}: the same as the host’s` : `${path}: ${differ} ${differ === 1 ? "line differs" : "lines differ"} from the host’s`;
+  if (beside.text === undefined) return `${path}: ${beside.absence}`;
+  if (differ === 0) return `${path}: the same as ${beside.of}`;
+  return `${path}: ${differ} ${differ === 1 ? "line differs" : "lines differ"} from ${beside.of}`;
 }
 
 /** Numbers of the lines that were not so before. */
@@ -81,46 +83,67 @@ function changedLines(previous, own) {
   return new Set(pairs(previous, own).filter(({ differs }) => differs).map(({ line, old }) => line ?? `gone ${old}`));
 }
 
-function table({ path, host, own, rows, places, value, changed }) {
-  const isLone = host === undefined;
-  const most = rows.slice(0, MOST_ROWS);
-  const texts = inLines(value.text ?? "");
-  const row = ({ old, own, line, differs }) => {
-    const classes = [differs && !isLone ? "differs" : "", changed.has(line) ? "changed" : ""].join(" ").trim();
-    const cells = [
-      isLone ? undefined : cell("host", differs, old === undefined ? undefined : clipped(old)),
-      own === undefined ? cell("own", differs, undefined) : cell("own", differs && !isLone, ...line_(line)),
-    ];
-    return h("tr", { role: "row", class: classes || undefined }, ...cells);
-  };
-  const line_ = (line) => marked(texts[line], places.get(line + 1) ?? [], value);
-  const body = h("tbody", { role: "rowgroup" }, ...most.map(row));
-  const heading = (text) => h("th", { scope: "col", role: "columnheader" }, text);
-  const headings = isLone ? [heading("Container")] : [heading("Host"), heading("Container")];
-  const shown = h(
-    "table",
-    { role: "table", class: isLone ? "texts lone" : "texts" },
-    h("caption", { class: "sr" }, `${path}: arrow keys move among the values; each says where it comes from`),
-    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...headings)),
-    body,
-  );
-  const empty = own === "" ? h("p", { class: "empty" }, "The file is empty.") : "";
-  if (rows.length <= MOST_ROWS) return h("div", {}, empty, rows.length > 0 ? shown : "");
+function showTable({ path, beside, own, rows, places, value, changed }) {
+  const isLone = beside.text === undefined;
+  const texts = inLines(own);
+  const fieldsOf = (line) => places.get(line + 1) ?? [];
+  const made = (row) => ({
+    key: keyOf(row, fieldsOf(row.line).map((index) => [index, value.fields[index]]), texts[row.line]),
+    make: () => tableRow(row, isLone ? undefined : beside.side, () => marked(texts[row.line], fieldsOf(row.line), value)),
+    isChanged: changed.has(row.line),
+  });
+  const of = JSON.stringify([path, isLone, beside.side, beside.own]);
+  const headings = isLone ? ["Container"] : [beside.name, beside.own];
+  showRows($("text"), of, (body) => table(path, headings, body), rows.slice(0, MOST_ROWS).map(made));
+  const shown = $("text").querySelector("table");
+  shown.hidden = rows.length === 0;
+  $("text").querySelectorAll(".empty, .more").forEach((element) => element.remove());
+  if (own === "") shown.before(h("p", { class: "empty" }, "The file is empty."));
+  if (rows.length <= MOST_ROWS) return;
   const more = h("button", { type: "button", class: "more" }, `Show all ${rows.length} lines`);
   more.addEventListener("click", () => {
-    body.append(...rows.slice(MOST_ROWS).map(row));
+    appendRows(rows.slice(MOST_ROWS).map(made));
     more.remove();
-    body.querySelectorAll("button.value")[0]?.focus();
+    shown.querySelector("button.value")?.focus();
   });
-  return h("div", {}, empty, shown, more);
+  shown.after(more);
+}
+
+function table(path, headings, body) {
+  const heading = (text) => h("th", { scope: "col", role: "columnheader" }, text);
+  return h(
+    "table",
+    { role: "table", class: headings.length === 1 ? "texts lone" : "texts" },
+    h("caption", { class: "sr" }, `${path}: arrow keys move among the values; each says where it comes from`),
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...headings.map(heading))),
+    body,
+  );
+}
+
+function tableRow({ old, own, differs }, side, parts) {
+  const isMarked = differs && side !== undefined;
+  const cells = [
+    side === undefined ? undefined : cell(side, differs, old === undefined ? undefined : clipped(old)),
+    own === undefined ? cell("own", differs, undefined) : cell("own", isMarked, ...parts()),
+  ];
+  return h("tr", { role: "row", class: isMarked ? "differs" : undefined }, ...cells);
+}
+
+/** All that a row is made of. */
+function keyOf({ old, own, line }, fields, text) {
+  const parts = fields.map(([index, { label, column, provenance, layout, start, end }]) =>
+    [index, label, column, provenance, layout, start - text.start, end - text.start].join("\t"),
+  );
+  return [old === undefined ? "-" : `+${old}`, own === undefined ? "-" : `+${own}`, line, ...parts].join("\n");
 }
 
 function cell(side, differs, ...content) {
   const isNone = content[0] === undefined;
-  const word = side === "host" ? "host: " : differs ? "differs: " : "";
+  const word = side !== "own" ? `${side}: ` : differs ? "differs: " : "";
+  const classes = [side === "own" ? "own" : `beside ${side}`, isNone ? "none" : ""].join(" ").trim();
   return h(
     "td",
-    { role: "cell", class: isNone ? `${side} none` : side },
+    { role: "cell", class: classes },
     word === "" || isNone ? "" : h("span", { class: "sr" }, word),
     ...(isNone ? [h("span", { class: "sr" }, "no such line")] : content),
   );
@@ -191,6 +214,7 @@ function valueButton({ fields }, index, text) {
 
 /** After a render the same value is explained anew; what is to be said of it. */
 function keepFocus() {
+  document.querySelectorAll('button.value[tabindex="0"]').forEach((button) => (button.tabIndex = -1));
   for (const id of ["text", "decides"]) {
     const first = $(id).querySelector("button.value");
     if (first !== null) first.tabIndex = 0;
@@ -205,6 +229,7 @@ function keepFocus() {
     return [];
   }
   button.tabIndex = 0;
+  release();
   explain(button, explanation.fields[index]);
   return [told(explanation.fields[index], explanation)];
 }

@@ -6,7 +6,12 @@ import { choices } from "./knobs.js";
 /** Fallback where the policy declares no knob for paths. */
 const AS_DECLARED = ["virtual"];
 
+let shown;
+
 export function showHead({ path, file, knobs, treatments, changed }) {
+  const wanted = JSON.stringify([path, file, knobs, [...treatments]]);
+  if (shown === wanted) return;
+  shown = wanted;
   $("path").replaceChildren(h("code", {}, path), " ", chip(file?.class));
   $("summary").textContent = file?.summary ?? "";
   $("reason").textContent = file?.reason ? `Because: ${file.reason}` : "";

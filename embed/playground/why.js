@@ -39,6 +39,11 @@ export function showWhy(field, explanation) {
 
 export function hideWhy() {
   $("why").hidden = true;
+  release();
+}
+
+/** No value is the one that is explained. */
+export function release() {
   document.querySelectorAll("button.value[aria-pressed]").forEach((button) => button.removeAttribute("aria-pressed"));
 }
 

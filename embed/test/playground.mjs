@@ -69,6 +69,43 @@ function texts(page, paths) {
 
 const text = async (page) => (await texts(page))[0];
 
+/** Chooses a policy that comes with the page, and waits until all files are marked. */
+async function decideBy(page, policy) {
+  const counted = await page.evaluate(() => document.body.dataset.counted);
+  await page.selectOption("#policy", policy);
+  await page.waitForFunction((before) => document.body.dataset.counted !== before, counted);
+}
+
+/** Opens a policy of a person's own; what the page says if it refuses it. */
+async function bring(page, name, buffer) {
+  const mimeType = "application/wasm";
+  await page.locator("#component").setInputFiles({ name, mimeType, buffer });
+  const isDone = (name) => {
+    const error = document.getElementById("policy-error").textContent;
+    return document.getElementById("policy").value === name || error.startsWith(`${name}: `);
+  };
+  await page.waitForFunction(isDone, name);
+  await quiet(page);
+  return page.locator("#policy-error").textContent();
+}
+
+/** Waits for the answer of a policy that runs in a worker. */
+function quiet(page) {
+  return page.waitForFunction(() => !document.getElementById("content").hasAttribute("aria-busy"));
+}
+
+/** Opens a file of a policy that answers from its worker: its text, or why there is none. */
+async function answered(page, path) {
+  await choose(page, path);
+  await quiet(page);
+  assert.equal(await page.locator("#path code").textContent(), path);
+  return (await page.locator("#file-error").textContent()) || text(page);
+}
+
+const knobs = (page) => page.locator("#knobs .knob > :is(legend, label)").allTextContents();
+const paths = (page) => page.locator("#files button").evaluateAll((all) => all.map((b) => b.dataset.path));
+const isUnlike = (page, path) => page.locator(`#files button[data-path="${path}"] .unlike`).count();
+
 /** What `vprocctl render --json` printed, and the page shows. */
 async function sameTexts(page, expected) {
   const found = await texts(page, expected.map(({ path }) => path));
@@ -152,6 +189,158 @@ const checks = {
     assert.equal(await page.locator("#text tr.differs").count(), 0);
   },
 
+  async policies() {
+    const page = await open();
+    const [names, expected, declared] = files.map(json);
+    const options = await page.locator("#policy option").evaluateAll((all) => all.map(({ value }) => value));
+    assert.deepEqual(options, ["default", ...names]);
+    assert.equal(await page.locator("#beside").isHidden(), true);
+    await choose(page, "/proc/cpuinfo");
+    assert.equal((await text(page)).match(/^processor/gm).length, 1);
+    // What one policy takes, and another one does not.
+    await page.locator("#knob-cpu-minimum").fill("2");
+    await page.locator('input[name="knob-swap"]').last().check({ force: true });
+    const swap = await page.locator('input[name="knob-swap"]:checked').inputValue();
+    await page.locator("#policy").focus();
+    const counted = await page.evaluate(() => document.body.dataset.counted);
+    await page.keyboard.type("two");
+    await page.waitForFunction((before) => document.body.dataset.counted !== before, counted);
+    assert.equal(await page.locator("#policy").inputValue(), "two-cpus");
+    assert.equal(await page.locator("#policy-summary").textContent(), "At least two CPUs.");
+    assert.equal((await text(page)).match(/^processor/gm).length, 2);
+    assert.deepEqual(await knobs(page), declared.map(({ name }) => name).filter((name) => !name.startsWith("/")));
+    assert.equal(await page.locator("#knob-cpu-minimum").count(), 0);
+    assert.equal(await page.locator('input[name="knob-swap"]:checked').inputValue(), swap);
+    assert.equal(await page.locator("#knobs-error").textContent(), "");
+    // Nothing but the policy is another one again.
+    await page.locator("#reset").click();
+    await page.waitForFunction(() => document.querySelector('[data-path="/proc/cpuinfo"] .unlike') !== null);
+    assert.deepEqual(await paths(page), expected.map(({ path }) => path));
+    await sameTexts(page, expected);
+    await choose(page, "/proc/cpuinfo");
+    assert.equal(await isUnlike(page, "/proc/meminfo"), 0);
+    await page.locator("#unlike-only").click();
+    const some = await page.locator("#files button:visible").count();
+    assert.equal(await page.locator("#unlike-count").textContent(), `${some} files differ from the default policy’s.`);
+    assert(some > 3 && some < expected.length);
+    await page.locator("#unlike-only").click();
+    // It has two CPUs of the two of the host; the default policy shows one.
+    assert.equal(await page.locator("#text tr.differs").count(), 0);
+    await page.locator('input[name="beside"][value="default"]').check({ force: true });
+    assert.deepEqual(await page.locator("#text th").allTextContents(), ["Default policy", "two-cpus"]);
+    const differing = await page.locator("#text tr.differs td.default").allTextContents();
+    assert(differing.some((line) => /^default: siblings\s*: 1$/.test(line)), differing.join("|"));
+    assert.match(await status(page), /^\/proc\/cpuinfo: \d+ lines differ from the default policy’s/);
+
+    await decideBy(page, "ten-files");
+    assert((await paths(page)).length <= 10);
+    assert.match(await page.locator("#absent").textContent(), /^\d+ files of the default policy are not served\./);
+    await decideBy(page, "requests");
+    assert.match(await page.locator("#absent").textContent(), /this policy needs what this capture does not have/);
+    await page.selectOption("#capture", "pod-v2");
+    await choose(page, "/proc/meminfo");
+    assert.match(await text(page), /^MemTotal: +131072 kB/);
+    await page.waitForFunction(() => document.querySelector('[data-path="/proc/meminfo"] .unlike') !== null);
+    await decideBy(page, "default");
+    assert.match(await text(page), /^MemTotal: +393216 kB/);
+    assert.equal(await page.locator(".unlike:visible").count(), 0);
+    assert.equal(await page.locator("#beside").isHidden(), true);
+    assert.deepEqual(await page.locator("#text th").allTextContents(), ["Host", "Container"]);
+  },
+
+  /** A policy of a person's own: what it shows, and what it cannot do. */
+  async own() {
+    const page = await open();
+    const [expected, example, puppet, hostile] = [json(files[0]), ...files.slice(1).map((file) => readFileSync(file))];
+    assert.equal(await bring(page, "two.wasm", example), "");
+    assert.deepEqual(await paths(page), expected.map(({ path }) => path));
+    for (const { path, text: own } of expected.filter(({ path }) => /meminfo|cpuinfo|cpu.online$/.test(path))) {
+      assert.equal(await answered(page, path), own, path);
+    }
+    await answered(page, "/proc/meminfo");
+    await page.locator("#text button.value").first().click();
+    assert.match(await page.locator("#why").textContent(), /Decided by memory\.limit_in_bytes at \/vproc-fx\/pod/);
+    assert.equal(await page.locator("#unexplained").isHidden(), true);
+    await limit(page, 1, "Memory").fill("90M");
+    await quiet(page);
+    assert.match(await text(page), /^MemTotal: +92160 kB/);
+    // What cannot be a policy leaves the one that decides.
+    const refused = [
+      ["text.wasm", Buffer.from("no policy"), /^text\.wasm: not a policy: it is not WebAssembly$/],
+      ["core.wasm", Buffer.from("0061736d01000000", "hex"), /it is a core module, and a policy is a component$/],
+      ["empty.wasm", Buffer.from("0061736d0d000100", "hex"), /^empty\.wasm: .*`renderer`/],
+      ["cut.wasm", example.subarray(0, example.length / 2), /^cut\.wasm: not a policy: ./],
+    ];
+    for (const [name, content, reason] of refused) {
+      assert.match(await bring(page, name, content), reason);
+      assert.equal(await page.locator("#policy").inputValue(), "two.wasm");
+    }
+    assert.match(await answered(page, "/proc/meminfo"), /^MemTotal: +92160 kB/);
+    // Without reasons; dropped, which ends the complaint.
+    await page.evaluate(async (bytes) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))], "puppet"));
+      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+    }, puppet.toString("base64"));
+    await page.waitForFunction(() => document.getElementById("policy").value === "puppet");
+    await quiet(page);
+    assert.equal(await page.locator("#policy-error").textContent(), "");
+    assert.match(await answered(page, "/proc/stat"), /^A \w+ 00000001 of 00000003\n/);
+    assert.equal(await page.locator("#unexplained").isVisible(), true);
+    assert.equal(await page.locator("#text button.value").count(), 0);
+
+    assert.equal(await bring(page, "hostile.wasm", hostile), "");
+    assert.equal(await answered(page, "/honest"), "honest\n");
+    // It loops in its worker; the page goes on, and ends it.
+    await choose(page, "/loop");
+    await page.locator("#filter").fill("hon");
+    assert.equal(await page.locator("#files button:visible").count(), 1);
+    await page.locator("#filter").fill("");
+    assert.equal(await answered(page, "/loop"), "/loop: no answer within 2 s, so it was ended");
+    assert.match(await answered(page, "/allocate"), /^\/allocate: the policy failed: /);
+    assert.match(await answered(page, "/trap"), /^\/trap: the policy failed: /);
+    assert.match(await answered(page, "/huge"), /more than the page shows$/);
+    assert.match(await answered(page, "/bytes"), /3 bytes, which are no text$/);
+    assert.match(await answered(page, "/read-clock"), /a policy has no imports$/);
+    assert.equal(await answered(page, "/honest"), "honest\n");
+    // A question that nobody waits for any more is not asked.
+    await choose(page, "/loop");
+    await choose(page, "/trap");
+    assert.equal(await answered(page, "/honest"), "honest\n");
+    await decideBy(page, "default");
+    await choose(page, "/proc/meminfo");
+    assert.match(await text(page), /^MemTotal: +92160 kB/);
+  },
+
+  /** What a change leaves as it is stays, and what a later change overtakes ends. */
+  async changes() {
+    const page = await open();
+    await page.evaluate(() => {
+      document.querySelectorAll("#text tbody tr").forEach((row) => (row.isOld = true));
+      globalThis.counts = [];
+      const noted = () => counts.push(Number(document.body.dataset.counted));
+      new MutationObserver(noted).observe(document.body, { attributeFilter: ["data-counted"] });
+      globalThis.before = Number(document.body.dataset.counted);
+    });
+    await limit(page, 1, "Memory").fill("100M");
+    const rows = await page.locator("#text tbody tr").evaluateAll((all) => all.map((row) => [row.isOld === true, row.className]));
+    const fresh = rows.filter(([isOld]) => !isOld);
+    assert(fresh.length > 0 && fresh.length < rows.length / 2, `${fresh.length} of ${rows.length}`);
+    assert(fresh.every(([, classes]) => classes.includes("changed")));
+    assert(rows.every(([isOld, classes]) => !isOld || !classes.includes("changed")));
+    await page.waitForFunction(() => counts.length === 1);
+    // Three changes without a pause: the files are counted for the last one.
+    await page.evaluate(() => {
+      const bar = document.querySelector('[data-slider="1 Memory"]');
+      for (const place of ["3", "4", "5"]) {
+        bar.value = place;
+        bar.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+    });
+    await page.waitForFunction(() => counts.at(-1) === before + 4);
+    assert.deepEqual(await page.evaluate(() => counts), await page.evaluate(() => [before + 1, before + 4]));
+  },
+
   async refuses() {
     const page = await open();
     const good = readFileSync(files[0], "utf8");
@@ -222,6 +411,8 @@ const checks = {
     await tab(() => document.activeElement.id === "capture");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowUp");
+    await tab(() => document.activeElement.id === "policy");
+    await tab(() => document.activeElement.id === "component");
     await tab(() => document.activeElement.matches('[data-level="1"][data-limit="Memory"]'));
     await page.keyboard.press("ControlOrMeta+a");
     await page.keyboard.type("64M");
@@ -264,13 +455,17 @@ const checks = {
   async narrow() {
     const page = await open({ width: 360, height: 740 });
     await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
-    for (const capture of ["v1-nested", "v1-run-256m", "handmade-x86-threads"]) {
+    for (const [capture, policy] of [["v1-nested", "two-cpus"], ["v1-run-256m", "default"], ["handmade-x86-threads", "ten-files"]]) {
       await page.selectOption("#capture", capture);
+      await page.selectOption("#policy", policy);
+      await page.waitForFunction(({ isOther }) => document.getElementById("beside").hidden !== isOther, { isOther: policy !== "default" });
+      if (policy !== "default") await page.locator('input[name="beside"][value="default"]').check({ force: true });
       const paths = ["/proc/meminfo", "/proc/stat", "/proc/cpuinfo", "/proc/interrupts", "/proc/cmdline"];
       const there = await page.locator("#files button").evaluateAll((all) => all.map((b) => b.dataset.path));
       for (const path of paths.filter((path) => there.includes(path))) {
         await choose(page, path);
-        await page.locator("button.value").first().click();
+        const values = page.locator("button.value");
+        if ((await values.count()) > 0) await values.first().click();
         const width = await page.evaluate(() => document.documentElement.scrollWidth);
         assert.equal(width, 360, `${capture}: ${path}`);
       }
@@ -286,16 +481,28 @@ const checks = {
       await page.locator("#text button.value").first().click();
       await limit(page, 0, "Memory").fill("x");
       await page.evaluate(AXE);
-      const { violations, passes } = await page.evaluate(() => axe.run());
-      const found = violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(" "))]);
-      assert.deepEqual(found, [], `${colorScheme}, ${width} px`);
-      assert(passes.some(({ id }) => id === "color-contrast"));
+      const look = async (what) => {
+        const { violations, passes } = await page.evaluate(() => axe.run());
+        const found = violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(" "))]);
+        assert.deepEqual(found, [], `${what}, ${colorScheme}, ${width} px`);
+        assert(passes.some(({ id }) => id === "color-contrast"));
+      };
+      await look("the default policy");
+      await decideBy(page, "two-cpus");
+      await choose(page, "/proc/cpuinfo");
+      await page.locator('input[name="beside"][value="default"]').check({ force: true });
+      await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
+      assert.notEqual(await page.locator("#files .unlike:visible").count(), 0);
+      await bring(page, "none.wasm", Buffer.from("none"));
+      await look("another policy");
       await page.close();
     }
   },
 
   async alone() {
-    const server = createServer((_, response) => {
+    const asked = [];
+    const server = createServer(({ url }, response) => {
+      asked.push(url);
       response.setHeader("content-type", "text/html");
       response.end(readFileSync(file));
     }).listen(0, "127.0.0.1");
@@ -307,12 +514,27 @@ const checks = {
       await page.selectOption("#capture", "v1-run-256m");
       await choose(page, "/proc/cpuinfo");
       await page.locator("#decides button").first().click();
-      assert.deepEqual(requests.filter((request) => !request.startsWith("data:")), [where]);
+      await decideBy(page, "two-cpus");
+      assert.equal(await bring(page, "two.wasm", readFileSync(files[0])), "");
+      // What the page made itself is not asked of anybody.
+      assert.deepEqual(requests.filter((request) => !/^(data|blob):/.test(request)), [where]);
       // The policy of the page does not let it ask for anything.
       const answer = await page.evaluate((url) => fetch(`${url}other`).then(() => "answered", () => "refused"), url);
       assert.equal(answer, "refused");
       assert.match(complaints.splice(0).join("\n"), /Content Security Policy/);
+      // Nor does it let a worker, where a person's own policy runs.
+      const ofWorker = await page.evaluate((url) => {
+        const script = `
+          addEventListener("securitypolicyviolation", ({ effectiveDirective }) => postMessage(effectiveDirective));
+          fetch("${url}other").then(() => postMessage("answered"), () => {});`;
+        const worker = new Worker(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+        return new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data)));
+      }, url);
+      assert.equal(ofWorker, "connect-src");
+      assert(!asked.includes("/other"), asked.join());
       await page.close();
+      // The worker's own complaint comes later, or not at all.
+      complaints.splice(0).forEach((complaint) => assert.match(complaint, /Content Security Policy/));
     }
     server.close();
     server.closeAllConnections();

@@ -131,7 +131,12 @@ pub(crate) fn build(what: &str, target: &Path) -> Result<(), String> {
     fs::write(&component, vproc_default::COMPONENT).unwrap();
     let mut node = Command::new("node");
     let node = node.arg("build.mjs").arg(what).arg(root()).arg(component).arg(target);
-    succeed(node.current_dir(stage.path()));
+    let examples = stage.path().join("examples");
+    fs::create_dir(&examples).unwrap();
+    for (name, component) in vproc_tests::EXAMPLES {
+        fs::write(examples.join(format!("{name}.wasm")), component).unwrap();
+    }
+    succeed(node.arg(examples).current_dir(stage.path()));
     Ok(())
 }
 

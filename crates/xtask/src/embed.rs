@@ -1,14 +1,14 @@
 //! `cargo xtask npm`, `cargo xtask wheel` and `cargo xtask playground`: what embeds
 //! the policy, built from the very component that `vprocctl` embeds.
 
-use crate::{Done, run, wasm_target};
+use crate::{Done, WASM, run, wasm_target};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// Builds the package and packs it.
 pub(crate) fn npm(rest: &[String]) -> Done {
-    let directory = build("npm", rest)?;
+    let directory = build("npm", rest, None)?;
     let mut pack = Command::new("npm");
     pack.args(["pack", "--ignore-scripts", "--silent"]).current_dir(&directory);
     run(&mut pack)?;
@@ -36,7 +36,8 @@ pub(crate) fn wheel(rest: &[String]) -> Done {
 
 /// Builds the page.
 pub(crate) fn playground(rest: &[String]) -> Done {
-    let directory = build("playground", rest)?;
+    let examples = examples()?;
+    let directory = build("playground", rest, Some(&examples))?;
     let page = directory.join("index.html");
     let size = fs::metadata(&page).map_err(|error| format!("{}: {error}", page.display()))?.len();
     println!("{} ({} kB), which needs nothing else.", page.display(), size / 1000);
@@ -47,7 +48,7 @@ pub(crate) fn playground(rest: &[String]) -> Done {
 
 /// Runs `embed/build.mjs` from a copy beside the tools, because Node looks for
 /// packages in the directories above a module.
-fn build(what: &str, rest: &[String]) -> Result<PathBuf, String> {
+fn build(what: &str, rest: &[String], examples: Option<&Path>) -> Result<PathBuf, String> {
     wasm_target()?;
     let (target, directory) = directories(what, rest)?;
     let component = component()?;
@@ -57,7 +58,30 @@ fn build(what: &str, rest: &[String]) -> Result<PathBuf, String> {
     fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     let mut node = Command::new("node");
     node.arg(stage.join("build.mjs")).arg(what).arg(".").arg(component).arg(&directory);
-    run(&mut node)?;
+    run(node.args(examples))?;
+    Ok(directory)
+}
+
+/// A directory with the components of `examples/policies`, by their names.
+fn examples() -> Result<PathBuf, String> {
+    wasm_target()?;
+    let sources = Path::new("examples/policies");
+    let failed = |error: std::io::Error| format!("{}: {error}", sources.display());
+    let found = fs::read_dir(sources).map_err(failed)?;
+    let names = found.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names = names.collect::<Result<Vec<String>, std::io::Error>>().map_err(failed)?;
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--profile", "policy", "--target", WASM]);
+    run(cargo.args(names.iter().map(|name| format!("--package=example-{name}"))))?;
+    let (target, directory) = directories("example-policies", &[])?;
+    // What another version of the project had is not one of them.
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).map_err(failed)?;
+    for name in &names {
+        let file = format!("example_{}.wasm", name.replace('-', "_"));
+        let component = target.join(WASM).join("policy").join(file);
+        fs::copy(component, directory.join(format!("{name}.wasm"))).map_err(failed)?;
+    }
     Ok(directory)
 }
 

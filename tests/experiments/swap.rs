@@ -225,6 +225,8 @@ fn brought_back() {
     experiment.leaf.limit(Some(mib(128)));
     let out = experiment.driver.status("VmSwap");
     experiment.driver.must("again");
+    let still_out = experiment.driver.status("VmSwap");
+    assert!(still_out < out / 10, "{still_out} kB of {out} kB were not brought back");
     experiment.driver.must(&format!("read {file}"));
     settled(experiment.driver.pid(), |shown, differences| {
         let amount = |label| shown.amount(label) as i64;
@@ -236,7 +238,10 @@ fn brought_back() {
         compare("lists of anonymous pages", shown.amount(LISTS) as i64, DRIVEN as i64);
         // Older kernels do not count it for groups of v1.
         if experiment.leaf.read("memory.stat").contains("swapcached ") {
-            compare("SwapCached", amount("SwapCached"), out);
+            // A kernel that is short of swap gives up some of it at once.
+            let kept = (experiment.leaf.swapped() >> 10) as i64 - still_out;
+            compare("SwapCached", amount("SwapCached"), kept);
+            assert!(kept > out / 2, "{kept} kB of {out} kB are still in swap");
         }
         let in_use = amount("MemTotal") - amount("MemFree");
         compare("memory in use", in_use, DRIVEN as i64 + (32 << 10));

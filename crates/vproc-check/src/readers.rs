@@ -21,6 +21,13 @@ fn reads_stat(text: &str) -> bool {
     KernelStats::from_read(text.as_bytes(), &system).is_ok()
 }
 
+/// Before Linux 5.13 there is no line `full` for the CPU, which the crate wants.
+fn reads_cpu_pressure(text: &str) -> bool {
+    let is_old = text.starts_with("some ") && text.lines().count() == 1;
+    let full = if is_old { "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n" } else { "" };
+    reads::<CpuPressure>(&format!("{text}{full}"))
+}
+
 /// How the crate reads a path, if it does.
 pub(crate) fn reader(path: &str) -> Option<fn(&str) -> bool> {
     Some(match path {
@@ -32,7 +39,7 @@ pub(crate) fn reader(path: &str) -> Option<fn(&str) -> bool> {
         "/proc/diskstats" => reads::<DiskStats>,
         "/proc/vmstat" => reads::<VmStat>,
         "/proc/partitions" => reads::<Vec<PartitionEntry>>,
-        "/proc/pressure/cpu" => reads::<CpuPressure>,
+        "/proc/pressure/cpu" => reads_cpu_pressure,
         "/proc/pressure/memory" => reads::<MemoryPressure>,
         "/proc/pressure/io" => reads::<IoPressure>,
         _ => return None,

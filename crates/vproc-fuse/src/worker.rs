@@ -174,11 +174,7 @@ fn begin(assignment: &Assignment, broker: &Program) -> Result<ExitCode, Unfit> {
     Ok(ExitCode::from(UNMOUNTED))
 }
 
-fn set_up(
-    assignment: &Assignment,
-    fuse: OwnedFd,
-    broker: Option<Broker>,
-) -> Result<Server, Unfit> {
+fn set_up(assignment: &Assignment, fuse: OwnedFd, broker: Option<Broker>) -> Result<Server, Unfit> {
     let settings = &assignment.settings;
     let state = |error| Unfit::State { path: settings.state.clone(), error };
     let directory = StateDirectory::create(&settings.state).map_err(state)?;

@@ -9,7 +9,9 @@ use crate::init_pid;
 use crate::process::Process;
 use crate::pseudofs::{PROC, PseudoFs, SYS};
 use crate::subject::Standing;
-use crate::{Broker, Error, Feed, Freshness, Hierarchy, HostPid, Identity, Membership, Subject, allowed};
+use crate::{
+    Broker, Error, Feed, Freshness, Hierarchy, HostPid, Identity, Membership, Subject, allowed,
+};
 use rustix::fd::AsFd;
 use rustix::param::{clock_ticks_per_second, page_size};
 use std::sync::{Arc, OnceLock};

@@ -109,10 +109,7 @@ fn join_and_read(errand: &Errand<'_>, calls: Option<&BpfProgram>) -> Result<(), 
     set_no_new_privs(true)?;
     open_nothing_but_files_below(errand.procfs)?;
     let none = CapabilitySet::empty();
-    set_capabilities(
-        None,
-        CapabilitySets { effective: none, permitted: none, inheritable: none },
-    )?;
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
     if let Some(calls) = calls {
         // Makes two system calls, and allocates nothing.
         seccompiler::apply_filter(calls).map_err(|_| Errno::CANCELED)?;

@@ -2,7 +2,7 @@
 //! processes.
 
 use crate::container::{Container, Group};
-use crate::fixture::{Mount, eventually};
+use crate::fixture::{Mount, eventually, is_stopped};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::io::Read;
@@ -113,6 +113,16 @@ fn who_reads_for_the_worker_may_die() {
     assert_eq!(read(&mount, &boxed, "sys/kernel/hostname"), "boxed\n");
     let worker = mount.worker();
     let before = broker(&mount);
+    // One that hangs is waited for, but not for long.
+    kill_process(before, Signal::STOP).unwrap();
+    eventually("the broker to stop", || is_stopped(before).then_some(()));
+    let failed = fs::read_to_string(view(&mount, &boxed, "sys/kernel/osrelease"));
+    assert_eq!(failed.unwrap_err().raw_os_error(), Some(5));
+    assert!(mount.read("/proc/meminfo").starts_with("MemTotal:"));
+    kill_process(before, Signal::CONT).unwrap();
+    let osrelease = view(&mount, &boxed, "sys/kernel/osrelease");
+    eventually("an answer", || fs::read_to_string(&osrelease).ok());
+    assert_eq!(mount.worker(), worker, "{}", mount.log());
     kill_process(before, Signal::KILL).unwrap();
     eventually("its end", || {
         (!fs::exists(format!("/proc/{}", before.as_raw_nonzero())).unwrap()).then_some(())

@@ -90,7 +90,8 @@ fn understand(mut answer: Vec<u8>) -> Result<Vec<u8>, Errno> {
 /// Only files are read that [`check_sources`] lets a policy name as those of
 /// namespaces, and of them only those that every user may read. Whose
 /// namespaces, a pidfd says, so that it is never another process than the one
-/// that the asker meant; and the kernel lets us into those below our own alone.
+/// that the asker meant; and the kernel lets us in only where we have
+/// CAP_SYS_ADMIN over the namespace.
 /// A file takes at most [`PATIENCE`] and has at most a mebibyte; four are read
 /// at once. A question that is not understood is dropped.
 pub fn serve(host: &Host, asker: BorrowedFd<'_>) -> io::Result<()> {

@@ -71,6 +71,8 @@ enum Command {
     Doctor(doctor::Arguments),
     #[command(hide = true)]
     Worker(worker::Arguments),
+    #[command(hide = true)]
+    Broker(worker::Broker),
 }
 
 fn long_help() -> String {
@@ -94,6 +96,7 @@ fn main() -> ExitCode {
         Command::Register(arguments) => control::register(&arguments).map(done),
         Command::Forget(arguments) => control::forget(&arguments).map(done),
         Command::Worker(arguments) => Ok(worker::run(&arguments)),
+        Command::Broker(arguments) => Ok(worker::broker(&arguments)),
         Command::Doctor(arguments) => doctor::run(arguments).map(done),
     };
     result.unwrap_or_else(Failure::report)

@@ -7,9 +7,11 @@
 //! killed, replaced by a new version, or hang: the holder starts another one,
 //! the kernel hands over the requests that were under way, and readers have
 //! waited a few milliseconds. What the next worker has to know lies in a
-//! directory on a tmpfs ([`StateDirectory`]).
+//! directory on a tmpfs ([`StateDirectory`]). What takes privileges that a worker
+//! must not have, a process beside it does ([`serve_worker`]).
 
 mod board;
+mod broker;
 mod clock;
 mod container;
 mod control;
@@ -30,6 +32,7 @@ mod turn;
 mod worker;
 
 pub use board::{Choice, Component, Rejected};
+pub use broker::serve_worker;
 pub use control::{Answer, Command, NoAnswer, ask};
 pub use holder::{HoldError, Program, Supervisor, hold};
 pub use metrics::FileStatus;

@@ -13,6 +13,9 @@
 //!
 //! Programs cannot be started, and what changes the machine is closed by
 //! seccomp.
+//!
+//! Its broker ([`crate::broker`]) runs nobody's code, and keeps `CAP_SYS_ADMIN`
+//! to join namespaces.
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
@@ -71,14 +74,24 @@ const CLOSED: &[i64] = &[
 /// What cannot be given up is logged: a worker with too much serves all the
 /// same.
 pub(crate) fn drop_all_but_needed(host: &Host) {
-    let needed = needed(host);
+    let setns = host.finds_init_by_ioctl().then_some(libc::SYS_setns);
+    confine(needed(host), &[CLOSED, setns.as_slice()].concat());
+}
+
+/// Has a broker keep what joining namespaces takes. It starts no programs
+/// either.
+pub(crate) fn keep_those_of_broker() {
+    confine(CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_PTRACE, CLOSED);
+}
+
+fn confine(needed: CapabilitySet, closed: &[i64]) {
     if let Err(error) = keep(needed) {
         tracing::warn!(%error, "cannot give up capabilities");
     }
     if let Err(error) = rustix::thread::set_no_new_privs(true) {
         tracing::warn!(%error, "cannot set no_new_privs");
     }
-    let filtered = filter(host)
+    let filtered = filter(closed)
         .map_err(|error| error.to_string())
         .and_then(|filter| seccompiler::apply_filter(&filter).map_err(|error| error.to_string()));
     if let Err(error) = filtered {
@@ -122,12 +135,9 @@ fn keep(needed: CapabilitySet) -> rustix::io::Result<()> {
     set_capabilities(None, sets)
 }
 
-fn filter(host: &Host) -> Result<BpfProgram, seccompiler::BackendError> {
+fn filter(closed: &[i64]) -> Result<BpfProgram, seccompiler::BackendError> {
     let target = TargetArch::try_from(std::env::consts::ARCH)?;
-    let mut rules: BTreeMap<i64, Vec<_>> = CLOSED.iter().map(|call| (*call, Vec::new())).collect();
-    if host.finds_init_by_ioctl() {
-        rules.insert(libc::SYS_setns, Vec::new());
-    }
+    let rules: BTreeMap<i64, Vec<_>> = closed.iter().map(|call| (*call, Vec::new())).collect();
     let denied = SeccompAction::Errno(libc::EPERM as u32);
     SeccompFilter::new(rules, SeccompAction::Allow, denied, target)?.try_into()
 }

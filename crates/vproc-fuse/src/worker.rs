@@ -1,9 +1,11 @@
 //! The process that renders. It may die at any moment.
 
 use crate::board::{Board, Choice, Rejected};
+use crate::broker;
 use crate::container::Containers;
 use crate::control;
 use crate::handle::Handles;
+use crate::holder::Program;
 use crate::node::Paths;
 use crate::privileges;
 use crate::psi::Triggers;
@@ -25,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use vproc_fusedev::{Buffer, Connection, Journal, Negotiated, Received};
-use vproc_linux::{Host, Identity, Readers};
+use vproc_linux::{Broker, Host, Identity, Readers};
 use vproc_runtime::{Allocation, Cache, Engine, Limits, Options};
 use vproc_snapshot::Setting;
 
@@ -95,11 +97,12 @@ enum Unfit {
 }
 
 /// Runs a worker: serves the connection that is standard input, and says on
-/// standard output that it is well. `assignment` is what its holder passed.
-pub fn work(assignment: &str) -> ExitCode {
+/// standard output that it is well. `assignment` is what its holder passed, and
+/// `broker` what runs [`serve_worker`](crate::serve_worker).
+pub fn work(assignment: &str, broker: &Program) -> ExitCode {
     let result = serde_json::from_str(assignment)
         .map_err(|error| Unfit::Assignment(error.to_string()))
-        .and_then(|assignment| begin(&assignment));
+        .and_then(|assignment| begin(&assignment, broker));
     match result {
         Ok(code) => code,
         Err(error) => {
@@ -109,7 +112,7 @@ pub fn work(assignment: &str) -> ExitCode {
     }
 }
 
-fn begin(assignment: &Assignment) -> Result<ExitCode, Unfit> {
+fn begin(assignment: &Assignment, broker: &Program) -> Result<ExitCode, Unfit> {
     let settings = &assignment.settings;
     let fuse = io::stdin().as_fd().try_clone_to_owned()?;
     let holder = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -117,7 +120,14 @@ fn begin(assignment: &Assignment) -> Result<ExitCode, Unfit> {
     if let Err(error) = succession::post(&directory, assignment) {
         tracing::warn!(%error, "the next holder will not know of this worker");
     }
-    let server = Arc::new(set_up(assignment, fuse)?);
+    let (broker, started) = match broker::start(broker) {
+        Ok((broker, started)) => (Some(broker), Some(started)),
+        Err(error) => {
+            tracing::warn!(%error, "no broker; no files of containers' namespaces");
+            (None, None)
+        }
+    };
+    let server = Arc::new(set_up(assignment, fuse, broker)?);
     let busy: Arc<[AtomicU64]> = (0..settings.threads.max(1)).map(|_| AtomicU64::new(0)).collect();
     control::listen(&directory, Arc::clone(&server))?;
     for waiting in server.handles.waiting() {
@@ -133,6 +143,10 @@ fn begin(assignment: &Assignment) -> Result<ExitCode, Unfit> {
         let (server, busy) = (Arc::clone(&server), Arc::clone(&busy));
         move || obey_signals(&server, &busy)
     })?;
+    if let Some(started) = started {
+        let holder = assignment.holder;
+        start("vproc-broker", move || started.replace_worker_at_end(holder))?;
+    }
     start("vproc-beat", {
         let busy = Arc::clone(&busy);
         move || beat(holder, &busy)
@@ -160,7 +174,7 @@ fn begin(assignment: &Assignment) -> Result<ExitCode, Unfit> {
     Ok(ExitCode::from(UNMOUNTED))
 }
 
-fn set_up(assignment: &Assignment, fuse: OwnedFd) -> Result<Server, Unfit> {
+fn set_up(assignment: &Assignment, fuse: OwnedFd, broker: Option<Broker>) -> Result<Server, Unfit> {
     let settings = &assignment.settings;
     let state = |error| Unfit::State { path: settings.state.clone(), error };
     let directory = StateDirectory::create(&settings.state).map_err(state)?;
@@ -170,8 +184,12 @@ fn set_up(assignment: &Assignment, fuse: OwnedFd) -> Result<Server, Unfit> {
         .map_err(|_| Unfit::Assignment(assignment.negotiated.clone()))?;
     let connection = Arc::new(Connection::resume(fuse, negotiated));
     raise_descriptor_limit();
-    let host = Arc::new(Host::open()?);
+    let host = Host::open()?;
     host.open_all()?;
+    let host = Arc::new(match broker {
+        Some(broker) => host.with_broker(broker),
+        None => host,
+    });
     privileges::drop_all_but_needed(&host);
     let board = Arc::new(board(assignment, &directory, Arc::clone(&host))?);
     let by_registration = settings.identity == "registered";

@@ -184,10 +184,15 @@ impl Feed {
         if !is_current || !self.reread_groups()? {
             self.open_groups(host, moves, now)?;
         }
+        // Where a container holds up one reader, it would the next.
+        let mut is_late = false;
         for (line, record) in self.lines.iter_mut().zip(&mut self.readings.records) {
-            if let Some(reading) = record.found.first_mut() {
-                line.update(host, &self.subject, now, &mut reading.content)?;
+            let Some(Reading { content, .. }) = record.found.first_mut() else { continue };
+            match line {
+                Line::Namespaced { .. } if is_late => *content = absent(Errno::TIMEDOUT),
+                line => line.update(host, &self.subject, now, content)?,
             }
+            is_late |= *content == absent(Errno::TIMEDOUT);
         }
         Ok(())
     }

@@ -9,7 +9,9 @@ use crate::init_pid;
 use crate::process::Process;
 use crate::pseudofs::{PROC, PseudoFs, SYS};
 use crate::subject::Standing;
-use crate::{Error, Feed, Freshness, Hierarchy, HostPid, Identity, Membership, Subject, allowed};
+use crate::{
+    Broker, Error, Feed, Freshness, Hierarchy, HostPid, Identity, Membership, Subject, allowed,
+};
 use rustix::fd::AsFd;
 use rustix::param::{clock_ticks_per_second, page_size};
 use std::sync::{Arc, OnceLock};
@@ -29,6 +31,7 @@ pub struct Host {
     freshness: Freshness,
     files: HostFiles,
     boot: OnceLock<u32>,
+    broker: Option<Broker>,
 }
 
 impl Host {
@@ -70,6 +73,7 @@ impl Host {
             freshness: Freshness::default(),
             files: HostFiles::default(),
             boot: OnceLock::new(),
+            broker: None,
         })
     }
 
@@ -219,6 +223,11 @@ impl Host {
         Host { freshness, ..self }
     }
 
+    /// Has files of containers' namespaces read by a broker.
+    pub fn with_broker(self, broker: Broker) -> Self {
+        Host { broker: Some(broker), ..self }
+    }
+
     fn records(
         &self,
         subject: &Subject,
@@ -255,6 +264,10 @@ impl Host {
             let id = self.text(&mut scratch, "sys/kernel/random/boot_id");
             id.and_then(|id| u32::from_str_radix(id.get(..8)?, 16).ok()).unwrap_or_default()
         })
+    }
+
+    pub(crate) fn broker(&self) -> Option<&Broker> {
+        self.broker.as_ref()
     }
 
     pub(crate) fn procfs(&self) -> &PseudoFs {

@@ -38,6 +38,7 @@ mod allowed;
 pub mod attach;
 mod batch;
 mod beneath;
+pub mod broker;
 mod content;
 pub mod doctor;
 mod error;
@@ -68,6 +69,7 @@ mod view;
 mod watch;
 
 pub use allowed::{RefusedSource, check_sources};
+pub use broker::Broker;
 pub use error::Error;
 pub use feed::{Ask, Feed};
 pub use freshness::Freshness;

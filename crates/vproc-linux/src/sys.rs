@@ -2,9 +2,10 @@
 //! sandbox, which has its own.
 #![allow(unsafe_code)]
 
+mod errand;
+
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, openat2};
-use rustix::io::{Errno, IoSlice, read, retry_on_intr, write};
+use rustix::io::{Errno, IoSlice};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg};
 use rustix::process::{
@@ -12,8 +13,9 @@ use rustix::process::{
     set_parent_process_death_signal, waitpid,
 };
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
-use std::ffi::CStr;
 use std::mem::MaybeUninit;
+
+pub(crate) use errand::{Errand, start_reader};
 
 /// `NS_GET_TGID_FROM_PIDNS` of `include/uapi/linux/nsfs.h`, Linux 6.11:
 /// `_IOR(0xb7, 0x7, int)`.
@@ -245,107 +247,6 @@ fn messenger(namespace: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> i32 {
             }
         },
         Err(errno) => errno.raw_os_error(),
-    }
-}
-
-/// What a process reads on the way into a container's namespaces.
-pub(crate) struct Errand<'f> {
-    /// Whose namespaces.
-    pub(crate) process: BorrowedFd<'f>,
-    /// Where the path starts.
-    pub(crate) procfs: BorrowedFd<'f>,
-    pub(crate) path: &'f CStr,
-    /// Where the text goes.
-    pub(crate) socket: BorrowedFd<'f>,
-    /// Whether the reader must be in the user namespace.
-    pub(crate) in_user_namespace: bool,
-    /// Whether the reader must be in the pid namespace, which a process is
-    /// only from its birth (setns(2)).
-    pub(crate) in_pid_namespace: bool,
-}
-
-/// Starts a process that joins the namespaces of another, reads a file there,
-/// and exits with 0 or an errno. To be waited for as [`start_messenger`]'s.
-pub(crate) fn start_reader(errand: &Errand<'_>) -> Result<Pid, Errno> {
-    // SAFETY: the child calls only `join_and_read`, which makes raw system
-    // calls and returns a number, and then leaves without running a destructor.
-    unsafe { fork(|| join_and_read(errand)) }
-}
-
-fn join_and_read(errand: &Errand<'_>) -> i32 {
-    let with = |wanted: bool, namespace: libc::c_int| if wanted { namespace } else { 0 };
-    let own = libc::CLONE_NEWUTS
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWNET
-        | with(errand.in_pid_namespace, libc::CLONE_NEWPID);
-    let user = with(errand.in_user_namespace, libc::CLONE_NEWUSER);
-    // Root of the container must not look into this copy of our memory: it may
-    // not while this is not dumpable, because the memory belongs to our user
-    // namespace (`ptrace_may_access`).
-    let joined = set_dumpable_behavior(DumpableBehavior::NotDumpable).and_then(|()| {
-        // A process cannot enter the user namespace that it is in (setns(2)).
-        match enter(errand.process, own | user) {
-            Err(Errno::INVAL) if errand.in_user_namespace => enter(errand.process, own),
-            entered => entered,
-        }
-    });
-    // Entering a user namespace resets both (`commit_creds` in kernel/cred.c).
-    let joined = joined
-        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))
-        .and_then(|()| set_parent_process_death_signal(Some(Signal::KILL)));
-    if let Err(errno) = joined {
-        return errno.raw_os_error();
-    }
-    if !errand.in_pid_namespace {
-        return copy_file(errand).map_or_else(Errno::raw_os_error, |()| 0);
-    }
-    // SAFETY: the child makes raw system calls and returns a number.
-    let child = unsafe {
-        fork(|| {
-            set_parent_process_death_signal(Some(Signal::KILL))
-                .and_then(|()| copy_file(errand))
-                .map_or_else(Errno::raw_os_error, |()| 0)
-        })
-    };
-    match child {
-        Ok(child) => loop {
-            match waitpid(Some(child), ANY_CHILD) {
-                Err(Errno::INTR) => {}
-                Err(errno) => return errno.raw_os_error(),
-                Ok(end) => return end.and_then(exit_code).unwrap_or(libc::EINTR),
-            }
-        },
-        Err(errno) => errno.raw_os_error(),
-    }
-}
-
-/// `setns(2)` by a pidfd, Linux 5.8.
-fn enter(process: BorrowedFd<'_>, namespaces: libc::c_int) -> Result<(), Errno> {
-    // SAFETY: both arguments are numbers; the descriptor is open for the
-    // borrow. The caller's process has a single thread.
-    let answer = unsafe { libc::setns(process.as_raw_fd(), namespaces) };
-    if answer < 0 { Err(last_errno()) } else { Ok(()) }
-}
-
-/// Copies a file that everybody may read, without allocating.
-fn copy_file(errand: &Errand<'_>) -> Result<(), Errno> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let within = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
-    let file = openat2(errand.procfs, errand.path, flags, Mode::empty(), within)?;
-    if !Mode::from_raw_mode(fstat(&file)?.st_mode).contains(Mode::ROTH) {
-        return Err(Errno::ACCESS);
-    }
-    let mut buffer = [0u8; 4096];
-    loop {
-        let length = retry_on_intr(|| read(&file, &mut buffer))?;
-        let mut text = buffer.get(..length).unwrap_or(&[]);
-        if text.is_empty() {
-            return Ok(());
-        }
-        while !text.is_empty() {
-            let written = retry_on_intr(|| write(errand.socket, text))?;
-            text = text.get(written..).unwrap_or(&[]);
-        }
     }
 }
 

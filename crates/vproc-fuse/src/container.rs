@@ -361,6 +361,11 @@ impl Containers {
         let ask = Ask { declared: &entry.path, path, reader: asking };
         let readings =
             ready.feed.read_for(&self.host, &ask).map_err(|error| unreadable(path, &error))?;
+        // The machine has it, as was seen when the policy was loaded; but not in
+        // the container's namespaces.
+        if readings.lacks(entry) {
+            return Err(NoText::Errno(Errno::NOENT));
+        }
         let mut history = entry.history.as_ref().map(|history| {
             history_of(&mut file.histories, &self.directory, container, path, &history.format)
         });

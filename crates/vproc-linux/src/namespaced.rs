@@ -1,7 +1,7 @@
 //! Files of `/proc` whose text depends on the namespaces of who reads them.
 //!
-//! A process of ours joins the namespaces of the container's init and reads
-//! the file there, in our own procfs: what the container has mounted does not
+//! A process of ours joins the namespaces of the container's init, or of the
+//! subject where it runs in our own pid namespace, and reads the file there, in our own procfs: what the container has mounted does not
 //! count. It shares nothing with the container but the namespaces, and is
 //! gone when the text is here. Joining needs CAP_SYS_ADMIN; who lacks it asks
 //! a [`Broker`](crate::Broker).
@@ -9,8 +9,9 @@
 use crate::content::CGROUP_LIMIT;
 use crate::init_pid::{Messenger, PATIENCE, wait_readable};
 use crate::ladder::absent;
+use crate::process::Process;
 use crate::sys::{self, Errand};
-use crate::{Error, Host, Subject, host_file};
+use crate::{Error, Host, HostPid, Subject, host_file};
 use rustix::event::Timespec;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::{Errno, read as read_some, retry_on_intr};
@@ -31,23 +32,41 @@ const OF_PID_NAMESPACE: [&str; 4] =
 /// Files that show users, or that belong to a user namespace.
 const OF_USER_NAMESPACE: [&str; 2] = ["sysvipc/", "sys/user/"];
 
-/// Reads a file in the namespaces of a container's init. In our own pid
-/// namespace that is our init, whose namespaces are ours.
+/// The namespaces of which something here is, by the names of their links.
+const NAMESPACES: [&str; 4] = ["uts", "ipc", "net", "user"];
+
+/// Reads a file in the namespaces of a container.
 pub(crate) fn read(host: &Host, subject: &Subject, path: &str) -> Result<Content, Error> {
-    if subject.in_own_namespace() {
+    // One that shares our pid namespace has its init there, but may have a
+    // hostname and a network of its own.
+    let process = match subject.in_own_namespace() {
+        true => subject.process(),
+        false => subject.init_process(),
+    };
+    if subject.in_own_namespace() && has_our_namespaces(host, process) == Ok(true) {
         let (content, _) = host_file::open_and_read(host, path, &mut Default::default())?;
         return Ok(content);
     }
-    let init = subject.init_process().pidfd();
     let text = match host.broker() {
-        Some(broker) => broker.read(init, path),
-        None => joined(host.procfs().as_fd(), init, path),
+        Some(broker) => broker.read(process.pidfd(), path),
+        None => joined(host.procfs().as_fd(), process.pidfd(), path),
     };
     match text {
         Ok(text) => Ok(text.into()),
         Err(Errno::FBIG) => Err(Error::TooLarge { path: path.to_owned(), limit: CGROUP_LIMIT }),
         Err(errno) => Ok(absent(errno)),
     }
+}
+
+/// Whether a process is in the same namespaces as we.
+fn has_our_namespaces(host: &Host, process: &Process) -> Result<bool, Errno> {
+    let own = Process::open(host.procfs(), HostPid::current()).map_err(|_| Errno::SRCH)?;
+    for name in NAMESPACES {
+        if process.namespace(host.procfs(), name)? != own.namespace(host.procfs(), name)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Reads a file in the namespaces of a process, which a pidfd holds.

@@ -130,6 +130,15 @@ impl Process {
         Ok(PidNamespace { fd, inode })
     }
 
+    /// Which namespace of a kind it is in: the file system of such links, and
+    /// the number there.
+    pub(crate) fn namespace(&self, procfs: &PseudoFs, kind: &str) -> Result<(u64, u64), Errno> {
+        let directory = procfs.open_directory(&format!("{}/ns", self.directory))?;
+        let link = openat(&directory, kind, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let stat = fstat(&link)?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+
     /// The mount namespace that it runs in, and its inode.
     pub(crate) fn mount_namespace(&self, procfs: &PseudoFs) -> Result<(OwnedFd, u64), Error> {
         let fd = self.open_link(procfs, "/ns", "mnt", OFlags::RDONLY)?;

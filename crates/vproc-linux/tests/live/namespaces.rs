@@ -298,6 +298,21 @@ fn files_of_namespaces_are_those_of_the_container() {
     // No process of ours is left.
     let children = fs::read_to_string("/proc/thread-self/children").unwrap();
     assert_eq!(children.trim(), container.pid().to_string());
+    // One that shares our pid namespace has others of its own.
+    let setup = "hostname shared; ipcmk -M 4096 > /dev/null; exec sleep 1000";
+    let shared = Running::start(&[], &["unshare", "-uin", "sh", "-c", setup]);
+    wait_for("the program", || {
+        let comm = fs::read_to_string(format!("/proc/{}/comm", shared.pid())).ok()?;
+        (comm == "sleep\n").then_some(())
+    });
+    let subject = host.subject(shared.pid(), Identity::Init).unwrap();
+    let text = |source: &str| match read(&host, &subject, source)[0].content.clone() {
+        Content::Text(text) => text,
+        other => format!("{other:?}"),
+    };
+    assert_eq!(text(wanted[0]), "shared\n");
+    assert_eq!(text(wanted[4]).lines().count(), 2);
+    assert_eq!(text(wanted[3]), "0\n");
     // Ours are not the container's.
     let own = host.subject(HostPid::current(), Identity::Init).unwrap();
     let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();

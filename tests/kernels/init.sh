@@ -42,6 +42,9 @@ mount_v1() {
         mount -t cgroup -o "$controllers" none "/sys/fs/cgroup/$controllers" ||
             cannot "mount $controllers as cgroup v1"
     done
+    # As systemd has them; crun looks for them.
+    ln -s cpu,cpuacct /sys/fs/cgroup/cpu
+    ln -s cpu,cpuacct /sys/fs/cgroup/cpuacct
     mkdir /sys/fs/cgroup/systemd
     mount -t cgroup -o none,name=systemd none /sys/fs/cgroup/systemd
 }

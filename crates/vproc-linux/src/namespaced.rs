@@ -1,10 +1,11 @@
 //! Files of `/proc` whose text depends on the namespaces of who reads them.
 //!
 //! A process of ours joins the namespaces of the container's init, or of the
-//! subject where it runs in our own pid namespace, and reads the file there, in our own procfs: what the container has mounted does not
-//! count. It shares nothing with the container but the namespaces, and is
-//! gone when the text is here. Joining needs CAP_SYS_ADMIN; who lacks it asks
-//! a [`Broker`](crate::Broker).
+//! subject where it runs in our own pid namespace, and reads the file there, in
+//! our own procfs: what the container has mounted does not count. It shares
+//! nothing with the container but the namespaces, and is gone when the text is
+//! here. Joining needs CAP_SYS_ADMIN; who lacks it asks a
+//! [`Broker`](crate::Broker).
 
 use crate::content::CGROUP_LIMIT;
 use crate::init_pid::{Messenger, PATIENCE, wait_readable};

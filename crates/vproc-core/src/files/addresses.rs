@@ -3,9 +3,9 @@
 //!
 //! The kernel prints the addresses to an opener with privileges, and zeros of
 //! the same width to others (`m_show` in `kernel/module/procfs.c`, `s_show` in
-//! `kernel/kallsyms.c`, `r_show` in `kernel/resource.c`). A host that reads for a container has privileges
-//! that the container has not, so its text is turned into what others get.
-//! What stands beside the addresses is the same for everybody.
+//! `kernel/kallsyms.c`, `r_show` in `kernel/resource.c`). A host that reads for a
+//! container has privileges that the container has not, so its text is turned into
+//! what others get. What stands beside the addresses is the same for everybody.
 //!
 //! # lxcfs
 //!

@@ -183,7 +183,7 @@ const OF_ANY_PROCESS: [&str; 11] = [
 
 /// Files of the process that a path names, which is one of the container's:
 /// what it may see of itself. Not memory itself, nor what is written to.
-const OF_NAMED_PROCESS: [&str; 36] = [
+const OF_NAMED_PROCESS: [&str; 46] = [
     "statm",
     "sched",
     "schedstat",
@@ -216,6 +216,16 @@ const OF_NAMED_PROCESS: [&str; 36] = [
     "ns/time",
     "ns/time_for_children",
     "ns/uts",
+    "net/arp",
+    "net/dev",
+    "net/if_inet6",
+    "net/ipv6_route",
+    "net/netstat",
+    "net/route",
+    "net/snmp",
+    "net/snmp6",
+    "net/sockstat",
+    "net/sockstat6",
     "fd/",
     "fd/*",
     "fdinfo/",

@@ -11,16 +11,18 @@ use crate::{Error, Text, View};
 
 /// The need and, with `@`, the renderer of a file that is passed.
 macro_rules! passed {
-    ($name:literal) => { &[crate::files::process::own($name)] };
+    ($name:expr) => { &[crate::files::process::own($name)] };
     ($name:literal Read) => {
         &[crate::files::process::own($name).when(crate::files::process::may_read)]
     };
     ($name:literal Attach) => {
         &[crate::files::process::own($name).when(crate::files::process::may_attach)]
     };
-    (@ $name:literal) => { passed!(@ $name None) };
     (@ $name:literal $rank:ident) => {
         |view, out| crate::files::process::pass(view, out, $name, crate::knobs::Rank::$rank)
+    };
+    (@ $name:expr) => {
+        |view, out| crate::files::process::pass(view, out, $name, crate::knobs::Rank::None)
     };
 }
 

@@ -1,5 +1,5 @@
 //! Which processes and threads there are: `/proc` itself, `task`, `children`,
-//! and the links `self` and `thread-self`.
+//! and the links `self` and `thread-self`, with `mounts` and `net` that lead there.
 //!
 //! `/proc/self` names whoever reads it. Where a text is rendered for a container
 //! and not for one of its processes, that is its process 1.
@@ -63,6 +63,20 @@ pub(super) static ENTRIES: &[Entry] = &[
         render_thread_self,
     ),
     entry(
+        "/proc/mounts",
+        (Kind::Symlink, 0o777),
+        ("the mounts of the process that reads", "self/mounts (proc_root_init of fs/proc/root.c)"),
+        &[READER_NEED],
+        |_, out| link(out, "self/mounts"),
+    ),
+    entry(
+        "/proc/net",
+        (Kind::Symlink, 0o777),
+        ("the network of the process that reads", "self/net (proc_net_init of fs/proc/proc_net.c)"),
+        &[READER_NEED],
+        |_, out| link(out, "self/net"),
+    ),
+    entry(
         "/proc/*/task",
         (Kind::Directory, 0o555),
         ("a directory for each thread of the process", "proc_task_readdir of fs/proc/base.c"),
@@ -93,6 +107,13 @@ fn render_self(view: &View<'_>, out: &mut Text) -> Rendered {
 fn render_thread_self(view: &View<'_>, out: &mut Text) -> Rendered {
     out.push_number(reader(view, "NStgid:")?).push_str("/task/");
     out.push_number(reader(view, "NSpid:")?);
+    Ok(None)
+}
+
+/// A link to what the reader has. Its text needs nothing, but the reader: who has
+/// none, such as a tree without processes, does not have the link either.
+fn link(out: &mut Text, target: &str) -> Rendered {
+    out.push_str(target);
     Ok(None)
 }
 

@@ -31,6 +31,7 @@ mod ids;
 mod listing;
 mod locks;
 mod mounts;
+mod net;
 mod oom;
 mod places;
 mod raw;
@@ -46,7 +47,8 @@ use alloc::vec::Vec;
 use guarded::{links, passed};
 
 /// Every entry below `/proc/PID`, and those that name processes.
-pub static ENTRIES: &[&[Entry]] = &[listing::ENTRIES, locks::ENTRIES, OF_PROCESS, OF_THREAD];
+pub static ENTRIES: &[&[Entry]] =
+    &[listing::ENTRIES, locks::ENTRIES, OF_PROCESS, OF_THREAD, net::ENTRIES];
 
 type Rendered = Result<Option<Vec<u8>>, Error>;
 

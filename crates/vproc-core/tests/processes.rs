@@ -12,7 +12,7 @@ mod support;
 use proptest::prelude::*;
 use support::World;
 use vproc_core::files::process::ENTRIES;
-use vproc_core::{Error, Kind};
+use vproc_core::{Class, Error, Kind};
 
 /// Ids of processes outside start here, those of users there.
 const OUTSIDE: u32 = 3_000_000;
@@ -302,6 +302,9 @@ fn each_file_of_a_process_is_one_of_its_threads() {
     for entry in &entries {
         if let Some(name) =
             entry.path.strip_prefix("/proc/*/").filter(|name| !name.starts_with("task"))
+            // All threads are in one network; what nobody may see has one row.
+            && !name.starts_with("net/")
+            && (entry.class != Class::Denied || name == "stack")
         {
             assert!(has(&format!("/proc/*/task/*/{name}")), "{name}");
         }
@@ -319,4 +322,76 @@ fn denied_ranks_ask_for_nothing() {
         environ.map(|declared| declared.needs.len())
     };
     assert_eq!((case("none"), case("read")), (Some(0), Some(1)));
+}
+
+/// A process of a container on CPUs 2 and 3 and the second of two memory nodes,
+/// whose clock began when the host was 900 seconds old.
+fn of_a_part() -> World {
+    let case = Case {
+        level: 1,
+        ids: [1; 8],
+        user: 1,
+        comm: "x".into(),
+        is_pivoted: true,
+        in_mount_namespace: true,
+        in_user_namespace: false,
+        is_mounted: true,
+        group: "/HOSTslice/HOSTbox",
+        rank: "attach",
+        uptime: "auto",
+        oom: "limit",
+    };
+    let group = [
+        ("memory.max", "104857600\n"),
+        ("memory.current", "1048576\n"),
+        ("cpuset.cpus.effective", "2-3\n"),
+        ("cpuset.mems.effective", "1\n"),
+    ];
+    let zones = "Node 0, zone   Normal\n managed  90\nNode 1, zone   Normal\n managed  90\n";
+    let mut world = case.world().with_v2(&[&group]).with_host("/proc/zoneinfo", zones);
+    let status = case.status().replace("VmRSS:\t 100 kB", "VmRSS:\t 51200 kB").replace(
+        "Mems_allowed_list:\t0",
+        "Mems_allowed:\t00000000,00000003\nMems_allowed_list:\t0-1",
+    );
+    world.processes.insert("path/status".into(), status.as_str().into());
+    world
+}
+
+#[test]
+fn cpus_nodes_and_start_are_numbered_as_the_containers() {
+    let world = of_a_part();
+    let field = |text: &str, number: usize| -> String {
+        let (_, rest) = text.rsplit_once(')').unwrap();
+        rest.split_whitespace().nth(number - 3).unwrap().to_owned()
+    };
+    let stat = world.text("/proc/17/stat");
+    assert_eq!(field(&stat, 39), "1", "the host's CPU 3: {stat}");
+    assert_eq!(field(&stat, 22), "1000", "910 seconds, less 900: {stat}");
+    let aged = of_a_part().with_setting("uptime", "age").text("/proc/17/stat");
+    assert_eq!(field(&aged, 22), "0", "as old as its init: {aged}");
+    let status = world.text("/proc/17/status");
+    for line in [
+        "Cpus_allowed:\t03",
+        "Cpus_allowed_list:\t0-1",
+        "Mems_allowed:\t00000000,00000001",
+        "Mems_allowed_list:\t0",
+    ] {
+        assert!(status.lines().any(|own| own == line), "{line} in {status}");
+    }
+    let kept = of_a_part().with_setting("cpu-numbering", "host").text("/proc/17/status");
+    assert!(kept.contains("Cpus_allowed_list:\t2-3\n"), "{kept}");
+    assert!(kept.contains("Mems_allowed_list:\t1\n"), "{kept}");
+}
+
+#[test]
+fn the_oom_score_is_a_part_of_the_limit() {
+    let score = |adjustment: &str| {
+        let mut world = of_a_part();
+        world.processes.insert("path/oom_score_adj".into(), adjustment.into());
+        world.text("/proc/17/oom_score")
+    };
+    // Half of 100 MiB: `oom_badness` in thousandths, and `proc_oom_score` of it.
+    assert_eq!(score("0\n"), format!("{}\n", (1000 + 500) * 2 / 3));
+    assert_eq!(score("500\n"), format!("{}\n", (1000 + 998) * 2 / 3));
+    assert_eq!(score("-1000\n"), "0\n");
 }

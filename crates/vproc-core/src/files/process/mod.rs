@@ -12,7 +12,7 @@
 //! | ids of processes, groups, sessions | the container's numbers; 0 for a process outside |
 //! | user and group ids | through the container's `uid_map`; 65534 for others |
 //! | start times | on the container's clock, as `/proc/uptime` is |
-//! | CPU numbers | as `/proc/cpuinfo` numbers them |
+//! | numbers of CPUs and of memory nodes | as `/proc/cpuinfo` and `/proc/zoneinfo` number them |
 //! | paths of cgroups | below the group of the container |
 //! | paths of files | below the container's root; `(unreachable)` outside |
 //! | what ptrace(2) guards | nothing, up to the rank that `process-rank` gives |
@@ -27,6 +27,7 @@
 mod fdinfo;
 mod groups;
 mod guarded;
+mod hidden;
 mod ids;
 mod listing;
 mod locks;
@@ -48,7 +49,7 @@ use guarded::{links, passed};
 
 /// Every entry below `/proc/PID`, and those that name processes.
 pub static ENTRIES: &[&[Entry]] =
-    &[listing::ENTRIES, locks::ENTRIES, OF_PROCESS, OF_THREAD, net::ENTRIES];
+    &[listing::ENTRIES, locks::ENTRIES, OF_PROCESS, OF_THREAD, net::ENTRIES, hidden::ENTRIES];
 
 type Rendered = Result<Option<Vec<u8>>, Error>;
 
@@ -80,7 +81,7 @@ both! {
     "stat" File 0o444 Filtered [stat::NEEDS, ids::NEEDS, stat::CLOCK, crate::cgroup::cpu::NEEDS] stat::render,
         "state and counters on one line, in the container's ids, CPUs and time",
         "do_task_stat of fs/proc/array.c; addresses and the exit code need the rank `read`";
-    "status" File 0o444 Filtered [status::NEEDS, ids::NEEDS, users::NEEDS, crate::cgroup::cpu::NEEDS] status::render,
+    "status" File 0o444 Filtered [status::NEEDS, ids::NEEDS, users::NEEDS, crate::cgroup::cpu::NEEDS, crate::cgroup::nodes::NEEDS] status::render,
         "state for people, in the container's process, user and group ids and CPUs",
         "proc_pid_status of fs/proc/array.c";
     "statm" File 0o444 Passed [passed!("statm")] passed!(@ "statm"),

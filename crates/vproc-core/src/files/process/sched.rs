@@ -1,7 +1,7 @@
 //! `/proc/PID/sched`: scheduling in numbers, for those who debug it.
 //!
-//! The container gets to see its own id in the first line. The group of NUMA
-//! balancing is 0: the kernel prints a number of the host there.
+//! The container gets to see its own id in the first line. The node and the group of
+//! NUMA balancing are 0: the kernel prints numbers of the host there.
 //!
 //! Prints: `proc_sched_show_task` in `kernel/sched/debug.c`.
 
@@ -13,7 +13,9 @@ use crate::{Error, Text, View};
 
 const SCHED: &str = "sched";
 const STATUS: &str = "status";
-const NUMA_GROUP: &[u8] = b"numa_group_id=";
+
+/// What begins the line about NUMA: `current_node=0, numa_group_id=0`.
+const NODE: &[u8] = b"current_node=";
 
 pub(super) const NEEDS: &[Need] = &[own(SCHED), own(STATUS)];
 
@@ -38,14 +40,10 @@ pub(super) fn render(view: &View<'_>, out: &mut Text) -> Rendered {
     page.push(text.get(comma..end).unwrap_or_default());
     for line in lines(text.get(end..).unwrap_or_default()).skip(1) {
         page.push("\n");
-        match find(line, NUMA_GROUP) {
-            Some(place) => {
-                let place = place + NUMA_GROUP.len();
-                page.push(line.get(..place).unwrap_or_default());
-                page.push_replaced(line.get(place..).unwrap_or_default(), |_| 0);
-            }
-            None => drop(page.push(line)),
-        }
+        match line.starts_with(NODE) {
+            true => page.push_replaced(line, |_| 0),
+            false => page.push(line),
+        };
     }
     page.push("\n");
     out.set_bytes(page.into_bytes());

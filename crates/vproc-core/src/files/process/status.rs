@@ -1,9 +1,8 @@
 //! `/proc/PID/status`: the state of a process, for people.
 //!
 //! The container gets to see its own ids of processes, users and groups, and
-//! the CPUs as it numbers them. `Ngid` is always 0: the kernel prints a number
-//! of the host there in every namespace. Memory nodes are the host's, which no
-//! file renumbers.
+//! the CPUs and the memory nodes as it numbers them. `Ngid` is always 0: the
+//! kernel prints a number of the host there in every namespace.
 //!
 //! Prints: `proc_pid_status` in `fs/proc/array.c`.
 
@@ -12,11 +11,13 @@ use super::raw::{Raw, ascii, labelled, lines, numbers, split_once};
 use super::users::{GID, UID, Users};
 use super::{Rendered, own};
 use crate::cgroup::cpu::{CpuSet, CpuView};
+use crate::cgroup::nodes::{self, Nodes};
 use crate::contract::Need;
 use crate::{Error, Text, View};
 
 const STATUS: &str = "status";
 const CPUS: &str = "Cpus_allowed_list:";
+const NODES: &str = "Mems_allowed_list:";
 
 pub(super) const NEEDS: &[Need] = &[own(STATUS)];
 
@@ -38,11 +39,9 @@ pub(super) fn render(view: &View<'_>, out: &mut Text) -> Rendered {
             b"Uid" => page.push_replaced(values, |id| users.shown(id)),
             b"Gid" | b"Groups" => page.push_replaced(values, |id| groups.shown(id)),
             b"Cpus_allowed" => page.push(mask(values, &cpus)),
-            b"Cpus_allowed_list" => {
-                let mut list = Text::default();
-                cpus.print_list(&mut list);
-                page.push("\t").push(list.into_string())
-            }
+            b"Cpus_allowed_list" => page.push(set(&cpus)),
+            b"Mems_allowed" => page.push(mask(values, &nodes(view, text)?)),
+            b"Mems_allowed_list" => page.push(set(&nodes(view, text)?)),
             b"NStgid" | b"NSpid" => list(&mut page, ids.levels(values)),
             _ if label.starts_with(b"NS") => list(&mut page, ids.group_levels(values)),
             _ => page.push(values),
@@ -68,6 +67,30 @@ fn allowed(view: &View<'_>, status: &[u8]) -> Result<CpuSet, Error> {
     let host = CpuSet::parse(STATUS, ascii(list))?;
     let shown = CpuSet::from_ascending(host.iter().filter_map(|cpu| visible.shown(cpu)));
     Ok(if shown.is_empty() { visible.shown_set() } else { shown })
+}
+
+/// The memory nodes that the process may use, in the same way. A machine that does
+/// not say which nodes it has has one.
+fn nodes(view: &View<'_>, status: &[u8]) -> Result<CpuSet, Error> {
+    let Some(list) = labelled(status, NODES) else { return Ok(CpuSet::dense(1)) };
+    let host = CpuSet::parse(STATUS, ascii(list))?;
+    if view.is_host() {
+        return Ok(host);
+    }
+    if view.optional(nodes::ZONES)?.is_none() {
+        return Ok(CpuSet::dense(1));
+    }
+    let visible = Nodes::read(view)?;
+    let shown = CpuSet::from_ascending(host.iter().filter_map(|node| visible.shown(node)));
+    Ok(if shown.is_empty() { visible.shown_set() } else { shown })
+}
+
+/// A list, as a value.
+fn set(set: &CpuSet) -> Raw {
+    let (mut list, mut value) = (Text::default(), Raw::default());
+    set.print_list(&mut list);
+    value.push("\t").push(list.into_string());
+    value
 }
 
 /// A mask as wide as the kernel's: four CPUs a digit, 32 between commas

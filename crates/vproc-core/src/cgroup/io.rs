@@ -5,13 +5,14 @@
 //! shape of the lines `block/blk-cgroup.c`, `block/blk-throttle.c`.
 
 use super::own_found;
-use crate::contract::{Need, Scope};
+use crate::contract::{Need, Process, Scope};
 use crate::text::number;
 use crate::trace::{Amount, Trace};
 use crate::units::{Bytes, Count};
 use crate::{Error, Found, View};
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::vec::Vec;
 
 /// Bytes and operations by device.
 ///
@@ -51,6 +52,40 @@ impl Device {
         let (major, rest) = row.trim_start().split_once(' ')?;
         let (minor, rest) = rest.trim_start().split_once(' ')?;
         Some((Device { major: number(major)?, minor: number(minor)? }, rest))
+    }
+}
+
+const MOUNTS: &str = "container-mountinfo";
+
+/// What the container has mounted.
+pub const MOUNT_NEEDS: &[Need] = &[Need::process(MOUNTS, Process::Subject, "mountinfo")];
+
+/// The devices that a container can reach: those that its group has counted I/O
+/// for, and those that it has mounted. What it could open by a device node and
+/// never did is not among them: a group's list of allowed devices names them by
+/// numbers and patterns, and says of none that it is there.
+#[derive(Debug)]
+pub struct Reach {
+    used: Io,
+    mounted: Vec<Device>,
+}
+
+impl Reach {
+    /// Reads [`NEEDS`] and [`MOUNT_NEEDS`]; a capture may lack the mounts.
+    pub fn read(view: &View<'_>) -> Result<Self, Error> {
+        let text = view.process_file(MOUNTS).unwrap_or_default();
+        // The third word of a line, see proc_pid_mountinfo(5).
+        let of_line = |line: &[u8]| {
+            let word = line.split(|byte| *byte == b' ').nth(2)?;
+            Device::parse(core::str::from_utf8(word).ok()?)
+        };
+        let mounted = text.split(|byte| *byte == b'\n').filter_map(of_line).collect();
+        Ok(Reach { used: Io::read(view)?, mounted })
+    }
+
+    /// Whether a device is among them.
+    pub fn has(&self, device: Device) -> bool {
+        self.used.with(device).is_some() || self.mounted.contains(&device)
     }
 }
 

@@ -1,8 +1,8 @@
-//! `/proc/mdstat`: the arrays that the container used.
+//! `/proc/mdstat`: the arrays that the container can reach.
 //!
-//! An array is a block of lines that begins with its name. It is shown where
-//! the container's cgroup has counted I/O for it, as `/proc/partitions` and
-//! `/proc/diskstats` show disks; those say which device a name is. With an
+//! An array is a block of lines that begins with its name. It is shown where the
+//! container's cgroup has counted I/O for it, or the container has mounted it, as
+//! `/proc/partitions` shows disks; that says which device a name is. With an
 //! array come the disks that it is made of. The kernel's personalities are
 //! passed; disks that no array uses are nobody's here.
 //!
@@ -12,7 +12,7 @@
 //!
 //! lxcfs does not have this file.
 
-use crate::cgroup::io::{self, Device, Io};
+use crate::cgroup::io::{self, Device, Reach};
 use crate::contract::{Class, Entry, Kind, Need};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
@@ -25,9 +25,9 @@ pub(super) static ENTRY: Entry = Entry {
     kind: Kind::File,
     mode: 0o444,
     class: Class::Filtered,
-    summary: "the arrays that the container has had I/O with",
+    summary: "the arrays that the container has had I/O with, or has mounted",
     reason: "names every array and disk of the machine (drivers/md/md.c)",
-    needs: &[&[Need::ITSELF, Need::host(PARTITIONS, "/proc/partitions")], io::NEEDS],
+    needs: &[&[Need::ITSELF, Need::host(PARTITIONS, "/proc/partitions")], io::NEEDS, io::MOUNT_NEEDS],
     history: None,
     render,
 };
@@ -40,12 +40,12 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         out.push_str(text);
         return Ok(None);
     }
-    let io = Io::read(view)?;
+    let reach = Reach::read(view)?;
     let partitions = view.optional(PARTITIONS)?.unwrap_or_default();
     let is_used = |name: &str| {
         partitions.lines().filter_map(Device::of_row).any(|(device, columns)| {
             columns.trim_start().split_once(' ').is_some_and(|(_, own)| own.trim() == name)
-                && io.with(device).is_some()
+                && reach.has(device)
         })
     };
     let mut is_shown = false;
@@ -110,6 +110,22 @@ unused devices: sde[0](S)
             assert!(!text.contains(other), "{other}: {text}");
         }
         assert!(text.ends_with("\n\nunused devices: <none>\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_mounted_is_reached_without_io() {
+        let mounts = "60 50 0:31 / / rw - overlay overlay rw\n61 60 9:127 / /data rw - ext4 /dev/md127 rw\n";
+        let inputs = vec![
+            host(Need::ITSELF.key, HOST),
+            host(PARTITIONS, PARTITIONS_TEXT),
+            host("container-mountinfo", mounts),
+        ];
+        let mut snapshot = snapshot(inputs);
+        let text = crate::render(ENTRY.path, &snapshot).unwrap().text;
+        assert!(text.contains("md127") && !text.contains("md0"), "{text}");
+        snapshot.inputs = vec![host(PARTITIONS, PARTITIONS_TEXT), host("container-mountinfo", mounts)];
+        let rows = crate::render("/proc/partitions", &snapshot).unwrap().text;
+        assert_eq!(rows, "major minor  #blocks  name\n\n   9      127    1048512 md127\n");
     }
 
     #[test]

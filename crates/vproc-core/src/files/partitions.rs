@@ -1,9 +1,8 @@
-//! `/proc/partitions`: the disks that the container used.
+//! `/proc/partitions`: the disks that the container can reach.
 //!
-//! The rows are the host's, of the devices in the container's
-//! `/proc/diskstats`: those that its cgroup has counted I/O for. Cgroups
-//! count whole devices, so that a partition has no row, even if the
-//! container's files are on it.
+//! The rows are the host's, of the devices that the container's cgroup has counted
+//! I/O for, and of those that it has mounted. Cgroups count whole devices: a
+//! partition has a row where it is mounted.
 //!
 //! Source of the layout: `show_partition` in `block/genhd.c`, which prints the
 //! header only where there is a device.
@@ -12,7 +11,7 @@
 //!
 //! lxcfs does not have this file.
 
-use crate::cgroup::io::{self, Device, Io};
+use crate::cgroup::io::{self, Device, Reach};
 use crate::contract::{Class, Entry, Kind, Need};
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
@@ -25,9 +24,9 @@ pub(super) static ENTRY: Entry = Entry {
     kind: Kind::File,
     mode: 0o444,
     class: Class::Filtered,
-    summary: "size and name of the disks that the container has had I/O with",
+    summary: "size and name of the disks that the container has had I/O with, or has mounted",
     reason: "names every disk of the machine (block/genhd.c)",
-    needs: &[&[Need::host(HOST, "/proc/partitions")], io::NEEDS],
+    needs: &[&[Need::host(HOST, "/proc/partitions")], io::NEEDS, io::MOUNT_NEEDS],
     history: None,
     render,
 };
@@ -40,10 +39,10 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         out.push_str(text);
         return Ok(None);
     }
-    let io = Io::read(view)?;
+    let reach = Reach::read(view)?;
     let mut header = HEADER;
     for line in text.lines() {
-        if Device::of_row(line).is_some_and(|(device, _)| io.with(device).is_some()) {
+        if Device::of_row(line).is_some_and(|(device, _)| reach.has(device)) {
             out.push_str(core::mem::take(&mut header)).push_line(line);
         }
     }

@@ -1,6 +1,6 @@
-//! The reference in `docs/reference`: a page for each module of files, made of
-//! the entries and of what their module says. A page that is not current fails;
-//! `cargo xtask docs` writes them.
+//! The reference in `docs/reference`: a page for each entry, and one for each
+//! module of several, made of the entries and of what their module says. A page
+//! that is not current fails; `cargo xtask docs` writes them.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -25,15 +25,15 @@ fn the_reference_is_current() {
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
         for (name, page) in &pages {
-            fs::write(directory.join(name), page).unwrap();
+            let path = directory.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, page).unwrap();
         }
         return;
     }
-    let found: BTreeMap<String, String> = fs::read_dir(&directory)
+    let found: BTreeMap<String, String> = files(&directory)
         .into_iter()
-        .flatten()
-        .map(|file| file.unwrap().path())
-        .map(|path| (name(&path), fs::read_to_string(&path).unwrap()))
+        .map(|path| (name(&directory, &path), fs::read_to_string(&path).unwrap()))
         .collect();
     for (name, page) in &pages {
         let is_current = found.get(name) == Some(page);
@@ -44,8 +44,14 @@ fn the_reference_is_current() {
     assert!(left.is_empty(), "{left:?} belong to no module; run `cargo xtask docs`");
 }
 
-fn name(path: &Path) -> String {
-    path.file_name().unwrap().to_str().unwrap().to_owned()
+/// The files below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(directory).into_iter().flatten().map(|file| file.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn name(directory: &Path, path: &Path) -> String {
+    path.strip_prefix(directory).unwrap().to_str().unwrap().to_owned()
 }
 
 /// Every page by its name.
@@ -56,12 +62,27 @@ fn pages(source: &Path) -> BTreeMap<String, String> {
     let tables = TABLES.iter().map(|(module, tables)| (module, rows(tables)));
     let modules = MODULES.iter().map(|(module, entries)| (module, entries.to_vec()));
     for (module, entries) in modules.chain(tables) {
-        let file = format!("{module}.md");
+        let documentation = documentation(source, module);
         for entry in &entries {
             let (path, class) = (code(entry.path), class(entry.class));
+            let file = if entries.len() == 1 {
+                format!("{module}.md")
+            } else {
+                let file = format!("{module}/{}.md", file_name(entry.path));
+                let alike =
+                    entries.iter().filter(|other| same_page(other.path) == same_page(entry.path));
+                let alike: Vec<&Entry> = alike.copied().collect();
+                let lxcfs = documentation.split_once(LXCFS).map_or("", |(_, lxcfs)| lxcfs);
+                pages.insert(file.clone(), one_of_many(module, lxcfs, &alike));
+                file
+            };
             writeln!(index, "| [{path}]({file}) | {class} | {} |", entry.summary).unwrap();
         }
-        pages.insert(file, page(module, &documentation(source, module), &entries));
+        let heading = match &entries[..] {
+            [entry] => code(entry.path),
+            _ => module.replace('_', " "),
+        };
+        pages.insert(format!("{module}.md"), page(&heading, &documentation, &entries));
     }
     index.push_str(KNOB_HEADING);
     for knob in KNOBS {
@@ -73,6 +94,33 @@ fn pages(source: &Path) -> BTreeMap<String, String> {
     pages.insert("README.md".into(), index);
     pages
 }
+
+/// A thread has the same files as its process, and they share a page.
+fn same_page(path: &str) -> String {
+    path.replacen("/task/*/", "/", 1)
+}
+
+/// `sys.kernel.pid_max` of `/proc/sys/kernel/pid_max`.
+fn file_name(path: &str) -> String {
+    let below = ["/proc/", "/sys/devices/system/"].iter().find_map(|top| path.strip_prefix(top));
+    let name = same_page(path);
+    let name =
+        below.map_or(name.trim_start_matches('/'), |below| &name[path.len() - below.len()..]);
+    name.replace('*', "N").replace('/', ".")
+}
+
+/// The page of an entry whose module has several.
+fn one_of_many(module: &str, lxcfs: &str, entries: &[&Entry]) -> String {
+    let Entry { path, summary, reason, .. } = entries[0];
+    let rules = module.replace('_', " ");
+    let documentation = format!(
+        "{summary}. Why: {reason}.\n\nThe rules that it shares with others are those of \
+         [{rules}](../{module}.md).\n{LXCFS}{lxcfs}"
+    );
+    page(&code(path), &documentation, entries)
+}
+
+const LXCFS: &str = "\n## What lxcfs does\n";
 
 const GENERATED: &str = "<!-- Written by `cargo xtask docs` from crates/vproc-core. -->\n\n";
 
@@ -119,8 +167,7 @@ fn documentation(source: &Path, module: &str) -> String {
     let text = fs::read_to_string(&path).unwrap();
     let lines = text.lines().map_while(|line| line.strip_prefix("//!"));
     let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
-    let text =
-        lines.collect::<Vec<_>>().join("\n").replace("\n# lxcfs\n", "\n## What lxcfs does\n");
+    let text = lines.collect::<Vec<_>>().join("\n").replace("\n# lxcfs\n", LXCFS);
     without_links(&text)
 }
 
@@ -137,11 +184,7 @@ fn without_links(text: &str) -> String {
     plain + rest
 }
 
-fn page(module: &str, documentation: &str, entries: &[&Entry]) -> String {
-    let heading = match entries {
-        [entry] => code(entry.path),
-        _ => module.replace('_', " "),
-    };
+fn page(heading: &str, documentation: &str, entries: &[&Entry]) -> String {
     // The heading says it already.
     let documentation =
         documentation.strip_prefix(&format!("{heading}: ")).unwrap_or(documentation);

@@ -230,10 +230,10 @@ impl Lines<'_> {
     #[inline(never)]
     fn number(&self, label: String, line: u32, mark: Mark, steps: &mut Steps) -> Field {
         let value = mark.value.node().map(|node| steps.add(node));
-        let provenance = match (mark.about.provenance, mark.value.node()) {
-            (Some(provenance), _) => provenance,
-            (None, Some(node)) => self.provenance(node),
-            (None, None) => self.of_class(),
+        let (provenance, reason) = match (mark.about.provenance, mark.value.node()) {
+            (Some(provenance), _) => (provenance, mark.about.reason),
+            (None, Some(node)) => (self.provenance(node), mark.about.reason),
+            (None, None) => (self.of_class(), self.summary()),
         };
         Field {
             label,
@@ -242,7 +242,7 @@ impl Lines<'_> {
             range: mark.start..mark.end,
             layout: Some(mark.layout),
             provenance,
-            reason: mark.about.reason,
+            reason,
             value,
             quoted: None,
         }
@@ -258,8 +258,9 @@ impl Lines<'_> {
             (_, Some(key)) if self.is_hosts(key) && self.class == Class::Virtual => {
                 (Provenance::Passed, "")
             }
-            (_, Some(key)) if !self.is_hosts(key) => (Provenance::Computed, ""),
-            _ => (self.of_class(), ""),
+            (_, Some(key)) if self.is_of_cgroup(key) => (Provenance::Computed, ""),
+            (_, Some(_)) => (self.of_class(), ""),
+            _ => (self.of_class(), self.summary()),
         };
         Field {
             label,
@@ -279,6 +280,17 @@ impl Lines<'_> {
         let mut needs = self.entry.needs.iter().copied().flatten();
         needs.any(|need| need.key == key && matches!(need.source, Source::Host(_)))
             || key == Need::ITSELF.key
+    }
+
+    /// Whether an input is the container's, and not of a process.
+    fn is_of_cgroup(&self, key: &str) -> bool {
+        let mut needs = self.entry.needs.iter().copied().flatten();
+        !self.is_hosts(key) && !needs.any(|need| need.key == key && need.source.is_of_processes())
+    }
+
+    /// What the entry says of the whole file, if it has made it.
+    fn summary(&self) -> &'static str {
+        if self.class == self.entry.class { self.entry.summary } else { "" }
     }
 
     fn of_class(&self) -> Provenance {

@@ -130,6 +130,30 @@ impl Text {
         Text { marks: Some(Box::default()), ..Text::new() }
     }
 
+    /// An empty text that remembers as much as this one: for another file that
+    /// this one takes its numbers from.
+    pub(crate) fn another(&self) -> Self {
+        if self.marks.is_some() { Text::marked() } else { Text::new() }
+    }
+
+    /// The word that each line begins with, up to a colon, and the number behind
+    /// it.
+    pub(crate) fn amounts(&self) -> impl Iterator<Item = (&str, Count)> {
+        let mut end = 0;
+        self.text.split_inclusive('\n').filter_map(move |line| {
+            let start = end;
+            end += line.len();
+            let (name, rest) = line.split_once([':', ' '])?;
+            let amount = Count(number(rest.trim_ascii().trim_end_matches(" kB"))?);
+            let mut marks = self.marks.iter().flat_map(|marks| &marks.numbers);
+            let mark = marks.find(|mark| start <= mark.start && mark.end <= end);
+            // One that saturated where it was printed is not what it was.
+            let is_same = |origin: &Origin| origin.node().is_some_and(|n| n.value == amount.0);
+            let origin = mark.map(|mark| mark.value).filter(is_same).unwrap_or_default();
+            Some((name, amount.with_origin(origin)))
+        })
+    }
+
     /// Replaces all of it by bytes, which need not be UTF-8: a file of a process
     /// holds names that somebody chose.
     pub fn set_bytes(&mut self, bytes: Vec<u8>) {

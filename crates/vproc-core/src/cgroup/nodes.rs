@@ -15,6 +15,7 @@ use super::cpuset::CpuSet;
 use crate::contract::{Need, Scope};
 use crate::knobs::Numbering;
 use crate::text::number;
+use crate::units::Count;
 use crate::{Error, View};
 use alloc::vec::Vec;
 
@@ -115,18 +116,15 @@ impl<'a> Nodes<'a> {
     }
 
     /// What of an amount is in a zone.
-    pub fn in_zone(&self, amount: u64, zone: &Zone<'_>) -> u64 {
-        let up_to = |pages: u64| {
-            let part = u128::from(amount) * u128::from(pages) / u128::from(self.pages);
-            u64::try_from(part).unwrap_or(u64::MAX)
-        };
-        up_to(zone.before.saturating_add(zone.pages).min(self.pages))
-            .saturating_sub(up_to(zone.before.min(self.pages)))
+    pub fn in_zone(&self, amount: Count, zone: &Zone<'_>) -> Count {
+        let up_to = |pages: u64| amount.share(Count(pages.min(self.pages)), Count(self.pages));
+        let whole = up_to(zone.before.saturating_add(zone.pages));
+        if zone.before == 0 { whole } else { whole.minus(up_to(zone.before)) }
     }
 
     /// What of an amount is in a node, by its number on the host.
     #[inline(never)] // called from several places
-    pub fn in_node(&self, amount: u64, host: u32) -> u64 {
+    pub fn in_node(&self, amount: Count, host: u32) -> Count {
         let zones = self.zones.iter().filter(|zone| zone.node == host);
         zones.map(|zone| self.in_zone(amount, zone)).sum()
     }
@@ -238,12 +236,12 @@ Node 3, zone   Normal
     #[test]
     fn parts_add_up() {
         with(Some((V2_SET, "0,2\n")), |nodes| {
-            let parts: Vec<u64> = nodes.zones().iter().map(|z| nodes.in_zone(1000, z)).collect();
-            assert_eq!(parts, [13, 320, 0, 667]);
-            assert_eq!([0, 2, 3].map(|node| nodes.in_node(1000, node)), [333, 667, 0]);
+            let parts = nodes.zones().iter().map(|z| nodes.in_zone(Count(1000), z).0);
+            assert_eq!(parts.collect::<Vec<u64>>(), [13, 320, 0, 667]);
+            assert_eq!([0, 2, 3].map(|node| nodes.in_node(Count(1000), node).0), [333, 667, 0]);
             for amount in [0, 1, 2, 299, u64::MAX] {
-                let sum: u64 = nodes.zones().iter().map(|z| nodes.in_zone(amount, z)).sum();
-                assert_eq!(sum, amount);
+                let parts = nodes.zones().iter().map(|z| nodes.in_zone(Count(amount), z));
+                assert_eq!(parts.sum::<Count>(), Count(amount));
             }
         });
     }

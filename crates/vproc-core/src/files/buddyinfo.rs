@@ -18,6 +18,7 @@ use crate::cgroup::memory;
 use crate::cgroup::nodes::{self, Nodes, zone_line};
 use crate::contract::{Class, Entry, Kind, Need};
 use crate::text::number;
+use crate::units::Count;
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -51,14 +52,18 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     for line in text.lines() {
         let Some((node, name, counts)) = zone_line(line) else { continue };
         let Some(shown) = nodes.shown(node) else { continue };
-        out.push_str("Node ").push_number(u64::from(shown)).push_str(", zone ");
+        out.label(name).push_str("Node ").push_digits(u64::from(shown), 0).push_str(", zone ");
         out.push_spaces(NAME_WIDTH.saturating_sub(name.len())).push_str(name).push_str(" ");
-        let mut rest = nodes.zone(node, name).map_or(0, |zone| nodes.in_zone(free, &zone));
+        let mut rest = nodes.zone(node, name).map_or(Count::ZERO, |zone| nodes.in_zone(free, &zone));
         let orders = counts.split_ascii_whitespace().filter(|word| number(word).is_some()).count();
         for order in 0..orders {
             let is_last = order + 1 == orders;
-            out.push_right(if is_last { rest } else { rest & 1 }, COUNT_WIDTH).push_str(" ");
-            rest >>= 1;
+            // What is left over stays in a piece of its own.
+            let pairs = rest.divided(2u32);
+            let count = if is_last { rest } else { rest.minus(pairs.times(2u32)) };
+            out.column(ORDERS.get(order).copied().unwrap_or_default());
+            out.push_right(count, COUNT_WIDTH).push_str(" ");
+            rest = pairs;
         }
         out.push_str("\n");
     }
@@ -67,6 +72,12 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
 
 /// `%6lu `.
 const COUNT_WIDTH: usize = 6;
+
+/// What the columns count: pieces of so many pages.
+const ORDERS: [&str; 11] = [
+    "1 page", "2 pages", "4 pages", "8 pages", "16 pages", "32 pages", "64 pages", "128 pages",
+    "256 pages", "512 pages", "1024 pages",
+];
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

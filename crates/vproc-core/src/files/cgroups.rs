@@ -13,13 +13,15 @@
 //!
 //! lxcfs does not have this file.
 
-use crate::cgroup::own_text;
+use crate::cgroup::own_found;
 use crate::contract::{Class, Entry, Kind, Need, Scope};
 use crate::text::pair;
+use crate::units::Count;
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
 const STAT: &str = "cgroup.stat";
+const DESCENDANTS: &str = "nr_descendants";
 
 /// The entry.
 pub(super) static ENTRY: Entry = Entry {
@@ -40,15 +42,19 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         out.push_str(text);
         return Ok(None);
     }
-    let below = own_text(view, STAT)?.and_then(|stat| pair(stat, "nr_descendants"));
+    let own = view.given().given("the container's group", Count(1));
+    let below = own_found(view, STAT)?.and_then(|stat| {
+        let count = pair(stat.text, DESCENDANTS)?;
+        Some(stat.trace.read(DESCENDANTS, "", Count(count)))
+    });
     for line in text.lines() {
         let mut columns = line.split('\t');
         match (columns.next(), columns.next(), columns.next(), columns.next()) {
             (Some(name), Some(hierarchy), Some(_), Some(enabled)) if !name.starts_with('#') => {
                 // Hierarchy 0 is the unified one.
-                let below = below.filter(|_| hierarchy == "0").unwrap_or(0);
+                let below = below.filter(|_| hierarchy == "0").unwrap_or_default();
                 out.push_str(name).push_str("\t").push_str(hierarchy).push_str("\t");
-                out.push_number(below.saturating_add(1)).push_str("\t").push_line(enabled);
+                out.push_number(own.plus(below)).push_str("\t").push_line(enabled);
             }
             // The header. A row of another shape would show the host's number.
             _ if line.starts_with('#') => {

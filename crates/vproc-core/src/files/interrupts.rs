@@ -22,7 +22,8 @@
 
 use crate::cgroup::cpu::{self, CpuView};
 use crate::contract::{Class, Entry, Kind, Need};
-use crate::text::number;
+use crate::text::{digits, number};
+use crate::trace::Provenance;
 use crate::{Error, Text, View};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -60,14 +61,17 @@ pub(super) fn uncounted(
     if columns == 0 {
         return Err(Error::malformed(host, "no columns `CPU…` in the first line"));
     }
+    out.lines_are(Provenance::Filtered, "a column for each of the container's CPUs");
     out.push_spaces(header.len() - header.trim_start().len());
     let cpus = CpuView::read(view)?;
     let mut zeros = String::new();
     for cpu in cpus.iter() {
-        out.push_str("CPU").push_left(u64::from(cpu.shown), NUMBER_WIDTH);
+        out.push_str("CPU").push_digits(u64::from(cpu.shown), 0);
+        out.push_spaces(NUMBER_WIDTH.saturating_sub(digits(u64::from(cpu.shown))));
         zeros.push_str(ZERO);
     }
     out.push_str("\n");
+    out.lines_are(Provenance::Constant, "the host's row without its counts: they are everybody's");
     for row in rows.lines() {
         // A row of another shape may be anything.
         let Some((label, rest)) = row.split_once(':') else { continue };

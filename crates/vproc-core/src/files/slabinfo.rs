@@ -22,6 +22,7 @@ use super::meminfo;
 use crate::cgroup::memory::{self, Memory};
 use crate::cgroup::own_text;
 use crate::contract::{Class, Entry, Kind, Need, Scope};
+use crate::units::Count;
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -75,7 +76,7 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         ("slab_unreclaimable", stat.slab_unreclaimable),
     ] {
         let pages = memory.part(amount, total).pages(page_size);
-        push_row(out, name, pages.0, u64::from(page_size));
+        push_row(out, name, pages, u64::from(page_size));
     }
     Ok(None)
 }
@@ -85,16 +86,17 @@ const HEADER_LINES: usize = 2;
 
 /// `%-17s %6lu %6lu %6u %4u %4d`, then tunables and slabs. A slab is a page
 /// with one object.
-fn push_row(out: &mut Text, name: &str, pages: u64, page_size: u64) {
+fn push_row(out: &mut Text, name: &str, pages: Count, page_size: u64) {
     out.push_str(name).push_spaces(17usize.saturating_sub(name.len()));
-    for (value, width) in [(pages, 6), (pages, 6), (page_size, 6), (1, 4), (1, 4)] {
-        out.push_str(" ").push_right(value, width);
+    for column in ["active_objs", "num_objs"] {
+        out.push_str(" ").column(column).push_right(pages, 6);
     }
+    out.push_str(" ").push_digits(page_size, 6).push_str("    1    1");
     out.push_str(" : tunables    0    0    0 : slabdata");
-    for (value, width) in [(pages, 6), (pages, 6), (0, 6)] {
-        out.push_str(" ").push_right(value, width);
+    for column in ["active_slabs", "num_slabs"] {
+        out.push_str(" ").column(column).push_right(pages, 6);
     }
-    out.push_str("\n");
+    out.push_str("      0\n");
 }
 
 #[cfg(test)]

@@ -25,7 +25,9 @@ use crate::cgroup::memory::{self, Memory};
 use crate::cgroup::nodes::{self, Nodes, Zone, zone_line};
 use crate::cgroup::{events, io};
 use crate::contract::{Class, Entry, Kind};
-use crate::text::{number, pairs};
+use crate::text::number;
+use crate::trace::{Amount, Provenance};
+use crate::units::Count;
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -54,9 +56,9 @@ pub(super) static ENTRY: Entry = Entry {
 struct Container<'a> {
     nodes: Nodes<'a>,
     /// Pages.
-    total: u64,
-    free: u64,
-    counts: Vec<(&'a str, u64)>,
+    total: Count,
+    free: Count,
+    counts: Vec<(&'a str, Count)>,
     cpus: CpuView,
 }
 
@@ -66,15 +68,14 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
         out.push_str(text);
         return Ok(None);
     }
-    let mut counts = Text::new();
+    let mut counts = out.another();
     (vmstat::ENTRY.render)(view, &mut counts)?;
-    let counts = counts.into_string();
     let (total, free) = pages(view)?;
     let container = Container {
         nodes: Nodes::read(view)?,
         total,
         free,
-        counts: pairs(&counts).collect(),
+        counts: counts.amounts().collect(),
         cpus: CpuView::read(view)?,
     };
     container.print(text, out);
@@ -83,12 +84,12 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
 
 /// MemTotal and MemFree in pages.
 #[inline(never)] // called from several places
-pub(super) fn pages(view: &View<'_>) -> Result<(u64, u64), Error> {
+pub(super) fn pages(view: &View<'_>) -> Result<(Count, Count), Error> {
     let page_size = view.environment().page_size;
     let memory = Memory::read(view)?;
     let total = memory.total(meminfo::Host::read(view)?.total, page_size);
     let free = memory.free(total);
-    Ok((total.bytes().pages(page_size).0, free.bytes().pages(page_size).0))
+    Ok((total.bytes().pages(page_size), free.bytes().pages(page_size)))
 }
 
 impl Container<'_> {
@@ -103,7 +104,8 @@ impl Container<'_> {
                 let shown = self.nodes.shown(node);
                 zone = shown.and_then(|_| zones.next());
                 if let Some(shown) = shown {
-                    out.push_str("Node ").push_number(u64::from(shown)).push_str(", zone ");
+                    out.lines_are(Provenance::Filtered, "a zone of a node of the container's cpuset");
+                    out.push_str("Node ").push_digits(u64::from(shown), 0).push_str(", zone ");
                     out.push_spaces(NAME_WIDTH.saturating_sub(name.len())).push_line(name);
                 }
                 continue;
@@ -121,6 +123,9 @@ impl Container<'_> {
             match self.value(line, zone, of_node) {
                 Some(value) => {
                     let before = line.trim_end_matches(|c: char| c.is_ascii_digit());
+                    if !value.origin().is_some() {
+                        out.rule(Provenance::Constant, NOT_COUNTED);
+                    }
                     out.push_str(before).push_number(value).push_str("\n");
                 }
                 None => push_zeroed(out, line),
@@ -130,7 +135,7 @@ impl Container<'_> {
     }
 
     /// The number at the end of a line; `None` where it has none, or several.
-    fn value(&self, line: &str, zone: &Zone<'_>, of_node: bool) -> Option<u64> {
+    fn value(&self, line: &str, zone: &Zone<'_>, of_node: bool) -> Option<Count> {
         let line = line.trim_ascii_start();
         let (name, host) = line.strip_prefix("pages ").unwrap_or(line).split_once(' ')?;
         let host = number(host.trim_ascii())?;
@@ -138,9 +143,8 @@ impl Container<'_> {
             "free" => self.nodes.in_zone(self.free, zone),
             "spanned" | "present" | "managed" => self.nodes.in_zone(self.total, zone),
             "min" | "low" | "high" | "promo" => {
-                let size = u128::from(self.nodes.in_zone(self.total, zone));
-                let part = u128::from(host) * size / u128::from(zone.pages.max(1));
-                u64::try_from(part).unwrap_or(u64::MAX).min(host)
+                let (host, size) = (Count(host), self.nodes.in_zone(self.total, zone));
+                host.share(size, Count(zone.pages)).min(host)
             }
             _ => {
                 let (_, count) = self.counts.iter().find(|(known, _)| *known == name)?;
@@ -185,14 +189,18 @@ impl<'a> Pagesets<'a> {
     fn print(&mut self, cpus: &CpuView, out: &mut Text) {
         let Pagesets { open, lines, .. } = core::mem::take(self);
         for cpu in cpus.iter().filter(|_| open) {
-            out.push_str("    cpu: ").push_number(u64::from(cpu.shown)).push_str("\n");
+            out.lines_are(Provenance::Filtered, "a CPU of the container");
+            out.push_str("    cpu: ").push_digits(u64::from(cpu.shown), 0).push_str("\n");
             lines.iter().for_each(|line| push_zeroed(out, line));
         }
     }
 }
 
+const NOT_COUNTED: &str = "not counted by cgroups";
+
 /// A line with 0 in place of each number.
 fn push_zeroed(out: &mut Text, line: &str) {
+    out.lines_are(Provenance::Constant, NOT_COUNTED);
     let mut rest = line;
     let is_digit = |c: char| c.is_ascii_digit();
     while let Some(start) = rest.find(is_digit) {

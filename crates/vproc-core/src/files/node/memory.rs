@@ -10,7 +10,7 @@ use super::{HOST, node};
 use crate::cgroup::{events, hugetlb, io, memory, nodes};
 use crate::contract::{Class, Entry, Kind};
 use crate::files::{meminfo, vmstat};
-use crate::text::{number, pairs};
+use crate::units::Count;
 use crate::{Error, Text, View};
 use alloc::vec::Vec;
 
@@ -83,29 +83,22 @@ const LABEL_WIDTH: usize = 16;
 
 fn meminfo(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     let (nodes, node) = node(view)?;
-    let mut whole = Text::new();
+    let mut whole = out.another();
     (meminfo::ENTRY.render)(view, &mut whole)?;
-    let whole = whole.into_string();
-    let amounts: Vec<(&str, u64)> = whole
-        .lines()
-        .filter_map(|line| {
-            let (label, rest) = line.split_once(':')?;
-            Some((label, number(rest.trim_ascii().trim_end_matches(" kB"))?))
-        })
-        .collect();
+    let amounts: Vec<(&str, Count)> = whole.amounts().collect();
     let part = |label: &str| {
         let amount = amounts.iter().find(|(known, _)| *known == label);
         amount.map(|(_, amount)| nodes.in_node(*amount, node))
     };
     for (label, other) in LINES {
         let amount = match *label {
-            "MemUsed" => part("MemTotal").zip(part("MemFree")).map(|(a, b)| a.saturating_sub(b)),
+            "MemUsed" => part("MemTotal").zip(part("MemFree")).map(|(a, b)| a.minus(b)),
             label if other.is_empty() => part(label),
             _ => part(other),
         };
         let Some(amount) = amount else { continue };
-        out.push_str("Node ").push_number(u64::from(view.path_number())).push_str(" ");
-        out.push_str(label).push_str(":");
+        out.label(label).push_str("Node ").push_digits(u64::from(view.path_number()), 0);
+        out.push_str(" ").push_str(label).push_str(":");
         out.push_spaces(LABEL_WIDTH.saturating_sub(label.len() + 1));
         match label.starts_with("HugePages_") {
             true => out.push_str(" ").push_right(amount, 5).push_str("\n"),
@@ -155,9 +148,9 @@ pub(in super::super) static VMSTAT: Entry = Entry {
     history: None,
     render: |view, out| {
         let (nodes, node) = node(view)?;
-        let mut whole = Text::new();
+        let mut whole = out.another();
         (vmstat::ENTRY.render)(view, &mut whole)?;
-        for (name, count) in pairs(&whole.into_string()) {
+        for (name, count) in whole.amounts() {
             // From here on are limits of the machine, and events
             // (`vmstat_text` in mm/vmstat.c).
             if matches!(name, "nr_dirty_threshold" | "pgpgin") {

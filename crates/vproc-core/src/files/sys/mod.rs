@@ -14,9 +14,10 @@
 //! A file that the host's kernel lacks is not there. Files that only root may
 //! read, or that are there to be written to, are not in the table.
 //!
-//! `pid_max` is that of the container's pid namespace (Linux 6.14), and not
-//! bounded by `pids.max`: that limits how many processes there are, and their
-//! numbers go on. `threads-max` is how many there can be, and is bounded by it.
+//! `pid_max` is that of the container's pid namespace from Linux 6.14 on. Before,
+//! it is one of the host's settings, and the container gets to see what it can be
+//! at most. It is not bounded by `pids.max`: that limits how many processes there
+//! are, and their numbers go on. `threads-max` is how many there can be, and is bounded by it.
 //! `random/uuid` is denied: it must be another at each read, and a text may be
 //! handed out to two readers.
 //!

@@ -4,11 +4,11 @@
 use super::{ITSELF, Rendered};
 use crate::cgroup::cpu::CpuView;
 use crate::cgroup::memory::Memory;
-use crate::cgroup::own_text;
+use crate::cgroup::own_found;
 use crate::contract::{Need, Scope};
 use crate::files::meminfo;
 use crate::text::number;
-use crate::units::Kib;
+use crate::units::{Count, Kib};
 use crate::{Error, Text, View};
 
 const V2_TASKS: &str = "pids.max";
@@ -24,7 +24,7 @@ pub(super) const TASK_NEEDS: &[Need] = &[
 fn or_host(
     view: &View<'_>,
     out: &mut Text,
-    value: impl FnOnce(u64) -> Result<u64, Error>,
+    value: impl FnOnce(Count) -> Result<Count, Error>,
 ) -> Rendered {
     let text = view.text(ITSELF)?;
     if view.is_host() {
@@ -32,6 +32,7 @@ fn or_host(
         return Ok(None);
     }
     let host = number(text.trim()).ok_or(Error::malformed(ITSELF, "not a number"))?;
+    let host = view.trace(ITSELF, 0).read("", text, Count(host));
     out.push_number(value(host)?).push_str("\n");
     Ok(None)
 }
@@ -48,14 +49,14 @@ fn memory(view: &View<'_>) -> Result<Kib, Error> {
 /// stacks of 16 KiB); at most the host's.
 pub(super) fn threads_max(view: &View<'_>, out: &mut Text) -> Rendered {
     or_host(view, out, |host| {
-        const FEWEST: u64 = 20;
-        let by_memory = (memory(view)?.0 / (8 * 16)).max(FEWEST);
-        let mut threads = host.min(by_memory);
+        const FEWEST: Count = Count(20);
+        const STACKS_OF_EIGHTH: Kib = Kib(8 * 16);
+        let mut threads = host.min(memory(view)?.in_parts_of(STACKS_OF_EIGHTH).max(FEWEST));
         for key in [V2_TASKS, V1_TASKS] {
             for found in view.lineage(key) {
-                let text = found?.text.trim();
-                if text != "max" {
-                    let limit = number(text).ok_or(Error::malformed(key, "not a number"))?;
+                let found = found?;
+                if found.text.trim() != "max" {
+                    let limit = found.number().ok_or(Error::malformed(key, "not a number"))?;
                     threads = threads.min(limit);
                 }
             }
@@ -64,44 +65,81 @@ pub(super) fn threads_max(view: &View<'_>, out: &mut Text) -> Rendered {
     })
 }
 
+const OWN_PIDS: &str = "own";
+const VERSION: &str = "version";
+
+/// The limit of process numbers in the container's pid namespace, and which kernel
+/// it is of.
+pub(super) const PID_NEEDS: &[Need] =
+    &[Need::namespaced(OWN_PIDS, "/proc/sys/kernel/pid_max"), Need::host(VERSION, "/proc/version")];
+
+/// `PID_MAX_LIMIT` of `include/linux/threads.h`, where there is room for it.
+const MOST_PIDS: Count = Count(4 << 20);
+
+/// The first kernel on which a pid namespace has a limit of its own
+/// (`pidns_install_proc` and `pid_max` of `kernel/pid.c`).
+const WITH_OWN_PIDS: (u64, u64) = (6, 14);
+
+/// Process numbers end below this.
+pub(super) fn pid_max(view: &View<'_>, out: &mut Text) -> Rendered {
+    or_host(view, out, |_| {
+        let is_own = release(view.text(VERSION)?).is_some_and(|own| own >= WITH_OWN_PIDS);
+        let own = view.found(OWN_PIDS).ok().flatten().filter(|_| is_own);
+        let most = || view.given().given("the most there can be", MOST_PIDS);
+        Ok(own.and_then(|own| own.number()).unwrap_or_else(most))
+    })
+}
+
+/// The first two numbers of `Linux version 6.18.4-…`.
+fn release(version: &str) -> Option<(u64, u64)> {
+    let mut numbers = version.split(' ').nth(2)?.split(|c: char| !c.is_ascii_digit());
+    Some((number(numbers.next()?)?, number(numbers.next()?)?))
+}
+
 /// Key of the tasks.
 pub(super) const TASKS: &str = "tasks";
 
 /// The newest pid of the container's numbering. Read in its pid namespace, it
 /// would be that of who reads it.
 pub(super) fn ns_last_pid(view: &View<'_>, out: &mut Text) -> Rendered {
-    or_host(view, out, |_| Ok(view.tasks(TASKS).map_or(1, |tasks| tasks.last_pid.max(1)).into()))
+    or_host(view, out, |_| {
+        let last = view.tasks(TASKS).map_or(1, |tasks| tasks.last_pid.max(1));
+        Ok(view.given().given("the newest task", last.into()))
+    })
 }
 
 /// `calculate_min_free_kbytes` in `mm/page_alloc.c`: 4 √memory, in KiB.
 pub(super) fn min_free_kbytes(view: &View<'_>, out: &mut Text) -> Rendered {
     or_host(view, out, |host| {
         let free = memory(view)?.0.saturating_mul(16).isqrt();
-        Ok(free.clamp(128, 262_144).min(host))
+        let free = view.given().given("4 √MemTotal", Count(free));
+        Ok(free.max(Count(128)).min(Count(262_144)).min(host))
     })
 }
 
 /// `init_user_reserve` in `mm/util.c`: a 32th of memory, at most 128 MiB.
 pub(super) fn user_reserve_kbytes(view: &View<'_>, out: &mut Text) -> Rendered {
-    or_host(view, out, |host| Ok((memory(view)?.0 / 32).min(1 << 17).min(host)))
+    or_host(view, out, |host| {
+        Ok(Count::from(memory(view)?.divided(32u32)).min(Count(1 << 17)).min(host))
+    })
 }
 
 /// The pool of huge pages, as `HugePages_Total` of `/proc/meminfo` has it.
 pub(super) fn nr_hugepages(view: &View<'_>, out: &mut Text) -> Rendered {
+    let mut whole = out.another();
     or_host(view, out, |_| {
-        let mut whole = Text::new();
         (meminfo::ENTRY.render)(view, &mut whole)?;
-        let whole = whole.into_string();
-        let mut lines = whole.lines().filter_map(|line| line.strip_prefix("HugePages_Total:"));
-        Ok(lines.next().and_then(|count| number(count.trim())).unwrap_or(0))
+        let pool = whole.amounts().find(|(name, _)| *name == "HugePages_Total");
+        let none = || view.given().given("no pool", Count::ZERO);
+        Ok(pool.map_or_else(none, |(_, count)| count))
     })
 }
 
 /// The group's own, which v1 has; else the host's.
 pub(super) fn swappiness(view: &View<'_>, out: &mut Text) -> Rendered {
     or_host(view, out, |host| {
-        let own = own_text(view, SWAPPINESS)?;
-        Ok(own.and_then(|own| number(own.trim())).unwrap_or(host))
+        let own = own_found(view, SWAPPINESS)?;
+        Ok(own.and_then(|own| own.number()).unwrap_or(host))
     })
 }
 

@@ -290,7 +290,7 @@ table! {
     (computed 0o444 "kernel/random/boot_id" BOOT "a UUID of the container, from when its init was started" boot_id, &[process::START])
     (denied 0o444 "kernel/random/uuid")
     (settable 0o644 "kernel/threads-max" BY_MEMORY "pids.max, or what the kernel allows for as much memory" sizes::threads_max, &[HOST_NEED], memory::NEEDS, sizes::TASK_NEEDS)
-    (namespaced 0o644 "sys/kernel/pid_max" PIDNS)
+    (settable 0o644 "kernel/pid_max" PIDNS "the container's own, as Linux 6.14 has it; before that the most that there can be" sizes::pid_max, sizes::PID_NEEDS)
     (computed 0o666 "kernel/ns_last_pid" PIDNS "the newest pid of the container" sizes::ns_last_pid, &[Need::tasks(sizes::TASKS)])
     (computed 0o644 "kernel/watchdog_cpumask" MACHINE "the CPUs that online lists" sizes::watchdog_cpumask, cpu::NEEDS)
     (passed 0o644 "vm/overcommit_memory" TREATS_ALL)

@@ -40,6 +40,13 @@ fn what_the_kernel_sizes_is_sized_by_the_container() {
     assert_eq!(text("kernel/threads-max", inputs("500\n", &[])).unwrap(), "500\n");
     let limits = [cgroup("pids.max", 0, 2, "max\n"), cgroup("pids.max", 1, 1, "64\n")];
     assert_eq!(text("kernel/threads-max", inputs("124000\n", &limits)).unwrap(), "64\n");
+    let pids = |version| {
+        text("kernel/pid_max", inputs("32768\n", &[host("version", version), host("own", "500\n")]))
+    };
+    assert_eq!(pids("Linux version 6.12.94+deb13-amd64 (x@y) #1 SMP").unwrap(), "4194304\n");
+    assert_eq!(pids("Linux version 6.14.0 (x@y) #1 SMP").unwrap(), "500\n");
+    assert_eq!(pids("Linux version 7.0-rc1 (x@y) #1 SMP").unwrap(), "500\n");
+    assert_eq!(pids("something else").unwrap(), "4194304\n");
     assert_eq!(text("vm/min_free_kbytes", inputs("67584\n", &[])).unwrap(), "4096\n");
     assert_eq!(text("vm/user_reserve_kbytes", inputs("131072\n", &[])).unwrap(), "32768\n");
     let swappiness = [cgroup("memory.swappiness", 0, 2, "10\n")];

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::time::{Duration, Instant};
-use vproc_runtime::{Allocation, Engine, Error, Limits, Options, Policy, Refusal, Rendered};
+use vproc_runtime::{
+    Allocation, Engine, Error, Limits, Options, Policy, Refusal, Rendered, wasmtime,
+};
 use vproc_tests::{GREEDY, HOSTILE, empty, environment};
 
 /// Enough on a busy machine for all but an endless loop.
@@ -44,6 +46,37 @@ fn an_endless_loop_is_stopped_after_the_watchdog_slept() {
     policy.render("/honest", &empty(&environment)).unwrap();
     std::thread::sleep(Duration::from_millis(900)); // longer than the watchdog waits
     assert!(matches!(policy.render("/loop", &empty(&environment)), Err(Error::Timeout(_))));
+}
+
+/// An embedder's own engine, which may meter fuel and pool memory.
+#[test]
+fn limits_hold_in_the_engine_of_an_embedder() {
+    let environment = environment(&[]);
+    let limits = Limits { time: TIME, memory: 4 << 20, ..Limits::default() };
+    for is_metered in [false, true] {
+        let mut config = wasmtime::Config::new();
+        config.epoch_interruption(true).consume_fuel(is_metered);
+        let theirs = wasmtime::Engine::new(&config).unwrap();
+        let engine = Engine::from_wasmtime(theirs.clone(), limits).unwrap();
+        let policy = Policy::compile(&engine, HOSTILE).unwrap();
+        let render = |path: &str| policy.render(path, &empty(&environment));
+        assert_eq!(render("/honest").unwrap().body, b"honest\n");
+        assert!(matches!(render("/loop"), Err(Error::Timeout(TIME))));
+        assert!(matches!(render("/grow"), Err(Error::Memory(found)) if found == 4 << 20));
+        assert_eq!(render("/honest").unwrap().body, b"honest\n");
+        // The code that comes with the default policy is for another engine.
+        let policy = vproc_default::load(&engine, None).unwrap();
+        assert!(policy.declare(&environment).unwrap().entry("/proc/meminfo").is_some());
+        // And theirs is still theirs.
+        assert!(wasmtime::Module::new(&theirs, "\0asm\x01\0\0\0").is_ok());
+    }
+}
+
+#[test]
+fn an_engine_that_cannot_interrupt_is_refused() {
+    let theirs = wasmtime::Engine::default();
+    let refused = Engine::from_wasmtime(theirs, Limits::default()).err().unwrap();
+    assert!(refused.to_string().contains("epoch_interruption(true)"), "{refused}");
 }
 
 #[test]

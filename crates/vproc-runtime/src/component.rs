@@ -1,7 +1,7 @@
 //! A compiled component, and running copies of it.
 
 use crate::bindings::{self, Contract};
-use crate::engine::INSTANCES;
+use crate::engine::{INSTANCES, give_fuel};
 use crate::manifest::{check, check_found};
 use crate::{Cache, Digest, Engine, Error, Refusal, Rendered, Version};
 use vproc_snapshot::{Entry, Environment, Explanation, Manifest, Snapshot};
@@ -106,6 +106,7 @@ impl Component {
     pub(crate) fn instance(&self) -> Result<Running, Error> {
         let limiter = Limiter::new(&self.engine);
         let mut store = Store::new(self.engine.wasmtime(), limiter);
+        give_fuel(&mut store);
         store.limiter(|limiter| limiter);
         store.set_epoch_deadline(self.engine.deadline());
         let guard = self.engine.guard()?;

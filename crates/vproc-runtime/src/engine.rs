@@ -100,6 +100,27 @@ impl Engine {
         Ok(Engine { wasmtime, limits: options.limits, watchdog: Arc::default() })
     }
 
+    /// Takes the engine of a program that runs wasm of its own, so that policies
+    /// share its settings and its pool of memory.
+    ///
+    /// It must have been made with [`Config::epoch_interruption`]: a policy that
+    /// loops ends by it, and without it this is an error. From the first render on
+    /// a thread of ours calls [`wasmtime::Engine::increment_epoch`] every 10 ms
+    /// while a policy runs. So deadlines of other stores of the engine that count
+    /// epochs come sooner, and where the program counts up epochs too, the limit on
+    /// time does. Where fuel is consumed, policies get as much as there can be.
+    ///
+    /// A pool has to have room for a policy: one in Rust is a single core module,
+    /// one in Python some 40. [`Limits::memory`] holds in any case.
+    pub fn from_wasmtime(wasmtime: wasmtime::Engine, limits: Limits) -> Result<Self, Error> {
+        if !is_interruptible(&wasmtime).map_err(|error| Error::Engine(error.to_string()))? {
+            let reason = "the engine cannot end a policy that loops: make it with \
+                          `Config::epoch_interruption(true)`";
+            return Err(Error::Engine(reason.into()));
+        }
+        Ok(Engine { wasmtime, limits, watchdog: Arc::default() })
+    }
+
     /// What calls may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -136,6 +157,28 @@ impl Engine {
         self.wasmtime.precompile_compatibility_hash().hash(&mut hasher);
         hasher.0.finalize().into()
     }
+}
+
+/// Whether calls end when the epoch has passed their deadline: an engine does not
+/// say how it was configured. A store begins with a deadline that has passed.
+fn is_interruptible(engine: &wasmtime::Engine) -> wasmtime::Result<bool> {
+    /// `(module (func (export "f")))`
+    const EMPTY: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x05\x01\x01f\0\0\x0a\x04\x01\x02\0\x0b";
+    let module = wasmtime::Module::new(engine, EMPTY)?;
+    let mut store = wasmtime::Store::new(engine, ());
+    give_fuel(&mut store);
+    store.set_epoch_deadline(0);
+    let instance = wasmtime::Instance::new(&mut store, &module, &[])?;
+    let function = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+    Ok(match function.call(&mut store, ()) {
+        Ok(()) => false,
+        Err(error) => error.downcast_ref() == Some(&wasmtime::Trap::Interrupt),
+    })
+}
+
+/// Time is what limits a call. Where nothing is configured there is no fuel.
+pub(crate) fn give_fuel<T: 'static>(store: &mut wasmtime::Store<T>) {
+    let _ = store.set_fuel(u64::MAX);
 }
 
 /// Feeds what `Hash` writes into SHA-256, which two processes agree on.

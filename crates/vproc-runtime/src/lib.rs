@@ -16,7 +16,8 @@
 //! ```
 //!
 //! - [`Engine`]: one for a process. Holds the limits and the thread that
-//!   enforces the limit on time.
+//!   enforces the limit on time. A program that has a wasmtime engine gives it
+//!   that one: [`Engine::from_wasmtime`].
 //! - [`Policy`]: a loaded component. `Send + Sync`; rendering makes a fresh
 //!   instance, so nothing of one render is visible to another.
 //! - [`Overlay`](overlay::Overlay): a policy that is put together of others.
@@ -39,3 +40,4 @@ pub use cache::{Cache, Distrust};
 pub use engine::{Allocation, Engine, Limits, Options};
 pub use error::{Error, Refusal};
 pub use policy::{Digest, Instance, Policy, Rendered, Version};
+pub use wasmtime;

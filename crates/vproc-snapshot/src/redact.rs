@@ -5,7 +5,7 @@
 //! passed as they are, and files of single processes, which are names for the
 //! most part: there the blanks show.
 
-use crate::{Capture, Content, Reading, Readings, Record, Source};
+use crate::{Capture, Content, Process, Reading, Readings, Record, Source};
 use std::collections::HashSet;
 
 /// Stands where a name was.
@@ -71,7 +71,7 @@ fn blank(source: &Source, text: &str, used: &Used) -> Option<String> {
             })),
             _ => None,
         },
-        Source::Process { name, .. } => match name.as_str() {
+        Source::Process { of, name } => match name.as_str() {
             "stat" => blank_process(text),
             "status" => Some(lines(text, |line| {
                 line.strip_prefix("Name:").map(|_| format!("Name:\t{BLANK}"))
@@ -83,6 +83,8 @@ fn blank(source: &Source, text: &str, used: &Used) -> Option<String> {
                 let (_, id) = head.rsplit_once(" (")?;
                 Some(format!("{BLANK} ({id}\n---{rest}"))
             }),
+            // Which devices the container has mounted decides which rows it sees.
+            "mountinfo" if *of == Process::Subject => Some(lines(text, blank_mount)),
             "environ" | "auxv" | "maps" | "mountinfo" | "mounts" => Some(String::new()),
             "exe" | "cwd" | "root" => Some(blank_link(text)),
             _ if name.starts_with("fd/") && name != "fd/" => Some(blank_link(text)),
@@ -96,7 +98,7 @@ fn blank(source: &Source, text: &str, used: &Used) -> Option<String> {
     }
 }
 
-/// Disks that the container uses.
+/// Disks that the container uses, or has mounted.
 struct Used {
     /// Major and minor numbers that its I/O counters name.
     devices: HashSet<(String, String)>,
@@ -109,8 +111,12 @@ impl Used {
             matches!(source, Source::Cgroup { name, .. }
                 if name.starts_with("io.") || name.starts_with("blkio."))
         };
-        let devices: HashSet<(String, String)> = lines_of(readings, is_io)
-            .filter_map(|line| line.split_whitespace().next()?.split_once(':'))
+        let is_mounts = |source: &Source| matches!(source, Source::Process { of: Process::Subject, name } if name == "mountinfo");
+        let used = lines_of(readings, is_io).filter_map(|line| line.split_whitespace().next());
+        let mounted = lines_of(readings, is_mounts).filter_map(|line| line.split(' ').nth(2));
+        let devices: HashSet<(String, String)> = used
+            .chain(mounted)
+            .filter_map(|device| device.split_once(':'))
             .map(|(major, minor)| (major.to_owned(), minor.to_owned()))
             .collect();
         let is_disks =
@@ -204,6 +210,13 @@ fn blank_process(text: &str) -> Option<String> {
     Some(format!("{pid}({BLANK}) {}\n", kept.collect::<Vec<_>>().join(" ")))
 }
 
+/// A mount by its numbers (proc_pid_mountinfo(5)).
+fn blank_mount(line: &str) -> Option<String> {
+    let mut words = line.split(' ');
+    let numbers = [words.next()?, words.next()?, words.next()?];
+    Some(format!("{} /{BLANK} /{BLANK} rw - {BLANK} {BLANK} rw", numbers.join(" ")))
+}
+
 /// The mount and the target of a link: what is no path says nothing, and the
 /// root of a container that has changed its root is `/`.
 fn blank_link(text: &str) -> String {
@@ -257,6 +270,12 @@ mod tests {
                 "7 (redacted) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 0 0 0\n",
             ),
             ("process:7/comm", "mine\n", "redacted\n"),
+            ("process:7/mountinfo", "60 50 8:1 / / rw - ext4 /dev/sda1 rw\n", ""),
+            (
+                "process:subject/mountinfo",
+                "60 50 8:1 /srv/c1 /data rw shared:1 - ext4 /dev/sda1 rw\n",
+                "60 50 8:1 /redacted /redacted rw - redacted redacted rw\n",
+            ),
             ("process:7/environ", "KEY=secret\0", ""),
             ("process:7/exe", "12 /usr/bin/mine", "12 /redacted"),
             ("process:7/fd/1", "- pipe:[8]", "- pipe:[8]"),

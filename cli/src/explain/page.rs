@@ -120,15 +120,20 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Whether two fields that follow one another fit in a line: numbers in
-    /// one line of the file that are the same for the same reason, and lines
-    /// that stand so in the same input.
+    /// Whether two fields that follow one another fit in a line: numbers that are
+    /// the same for the same reason, lines that stand so in the same input, and
+    /// lines of which the same is said. Lines that were asked for stay apart.
     fn is_alike(&self, explanation: &Explanation, first: &Field, other: &Field) -> bool {
+        let are_whole = first.column.is_empty() && other.column.is_empty();
         let constants = first.provenance == Provenance::Constant
-            && first.line == other.line
+            && (first.line == other.line || self.selection.is_all && are_whole)
             && first.reason == other.reason
             && text(explanation, first) == text(explanation, other);
-        let quotes = self.selection.is_all && first.quoted.is_some();
+        let told = first.layout == Layout::Text
+            && first.value.is_none()
+            && !first.reason.is_empty()
+            && first.reason == other.reason;
+        let quotes = self.selection.is_all && (first.quoted.is_some() || told);
         first.provenance == other.provenance
             && first.layout == other.layout
             && first.quoted == other.quoted
@@ -235,13 +240,22 @@ fn printed(explanation: &Explanation, field: &Field, step: Option<&Step>) -> Str
 /// `cpu0 iowait, irq 0`, `5 lines, vendor_id to flags`.
 fn called(group: &[&Field], printed: &str) -> String {
     let [first, .., last] = group else {
-        let name = group.first().map(|field| name(field)).unwrap_or_default();
+        let Some(field) = group.first() else { return String::new() };
+        let name = match name(field) {
+            name if name.is_empty() && printed.is_empty() => format!("line {}", field.line),
+            name => name,
+        };
         return format!("{name} {printed}").trim().to_owned();
     };
-    if first.layout == Layout::Text {
-        return match first.label.is_empty() {
-            true => format!("{} lines", group.len()),
-            false => format!("{} lines, {} to {}", group.len(), first.label, last.label),
+    if first.line != last.line {
+        let lines: BTreeSet<u32> = group.iter().map(|field| field.line).collect();
+        let lines = match first.label.is_empty() || last.label.is_empty() {
+            true => format!("{} lines", lines.len()),
+            false => format!("{} lines, {} to {}", lines.len(), first.label, last.label),
+        };
+        return match printed.is_empty() {
+            true => lines,
+            false => format!("{lines}: {printed}"),
         };
     }
     let columns: Vec<&str> = group.iter().map(|field| field.column.as_str()).collect();

@@ -117,16 +117,28 @@ impl<'a> Nodes<'a> {
 
     /// What of an amount is in a zone.
     pub fn in_zone(&self, amount: Count, zone: &Zone<'_>) -> Count {
+        self.between(amount, zone.before, zone.before.saturating_add(zone.pages))
+    }
+
+    /// What of an amount is in the pages from one on and before another.
+    #[inline(never)] // called from several places
+    fn between(&self, amount: Count, start: u64, end: u64) -> Count {
         let up_to = |pages: u64| amount.share(Count(pages.min(self.pages)), Count(self.pages));
-        let whole = up_to(zone.before.saturating_add(zone.pages));
-        if zone.before == 0 { whole } else { whole.minus(up_to(zone.before)) }
+        match (start, end) {
+            (0, end) if end >= self.pages => amount,
+            (0, end) => up_to(end),
+            (start, end) => up_to(end).minus(up_to(start)),
+        }
     }
 
     /// What of an amount is in a node, by its number on the host.
     #[inline(never)] // called from several places
     pub fn in_node(&self, amount: Count, host: u32) -> Count {
-        let zones = self.zones.iter().filter(|zone| zone.node == host);
-        zones.map(|zone| self.in_zone(amount, zone)).sum()
+        // A node's zones follow one another.
+        let mut zones = self.zones.iter().filter(|zone| zone.node == host);
+        let Some(first) = zones.next() else { return Count::ZERO };
+        let last = zones.next_back().unwrap_or(first);
+        self.between(amount, first.before, last.before.saturating_add(last.pages))
     }
 }
 

@@ -50,8 +50,9 @@ fn memory(view: &View<'_>) -> Result<Kib, Error> {
 pub(super) fn threads_max(view: &View<'_>, out: &mut Text) -> Rendered {
     or_host(view, out, |host| {
         const FEWEST: Count = Count(20);
-        const STACKS_OF_EIGHTH: Kib = Kib(8 * 16);
-        let mut threads = host.min(memory(view)?.in_parts_of(STACKS_OF_EIGHTH).max(FEWEST));
+        const STACKS_OF_EIGHTH: u32 = 8 * 16;
+        let by_memory = Count::from(memory(view)?.divided(STACKS_OF_EIGHTH));
+        let mut threads = host.min(by_memory.max(FEWEST));
         for key in [V2_TASKS, V1_TASKS] {
             for found in view.lineage(key) {
                 let found = found?;

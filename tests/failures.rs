@@ -63,7 +63,8 @@ fn a_process_that_does_not_exist_is_code_3() {
 #[test]
 fn a_path_that_is_not_served_is_code_5() {
     let from = |path| failed(&["render", "--from", FIXTURE, path]);
-    assert_failure(from("/proc/1/mem"), 5, &["does not serve /proc/1/mem"]);
+    assert_failure(from("/proc/1/mem"), 5, &["denies /proc/1/mem: the process's memory itself"]);
+    assert_failure(from("/proc/1/none"), 5, &["does not serve /proc/1/none; `vprocctl ls`"]);
     assert_failure(from("/proc/1/environ"), 1, &["needs processes", "not recorded", "capture"]);
     let denied = ["denies /proc/key-users: its users depend on the reader's user namespace"];
     assert_failure(from("/proc/key-users"), 5, &denied);
@@ -71,6 +72,8 @@ fn a_path_that_is_not_served_is_code_5() {
     assert_failure(from("/etc/passwd"), 5, &["does not serve /etc/passwd"]);
     assert_failure(from("meminfo"), 5, &["did you mean /proc/meminfo?"]);
     assert_failure(from("/proc/cpu"), 5, &["did you mean"]);
+    assert_failure(from("/proc/memnfo"), 5, &["did you mean /proc/meminfo?"]);
+    assert_failure(from("/proc/7/statsu"), 5, &["did you mean /proc/*/status?"]);
     assert_failure(from(""), 5, &["does not serve"]);
 }
 

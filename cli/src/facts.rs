@@ -18,8 +18,8 @@ pub(crate) struct Facts {
     live: Option<(Host, Subject)>,
 }
 
-/// Links that stand for the directory of a process.
-const LINKS: [&str; 2] = ["/proc/self", "/proc/thread-self"];
+/// Links that stand for a directory; the first leads to the others.
+const LINKS: [&str; 3] = ["/proc/net", "/proc/self", "/proc/thread-self"];
 
 impl Facts {
     /// What a capture has.
@@ -78,13 +78,14 @@ impl Facts {
     /// Paths with the directory in place of a link to it.
     pub(crate) fn follow(&self, loaded: &Loaded, paths: &[String]) -> Result<Vec<String>, Failure> {
         let follow = |path: &String| {
-            let link = LINKS.into_iter().find_map(|link| {
-                let rest = path.strip_prefix(link)?;
-                Some((loaded.manifest.entry(link)?, rest)).filter(|_| rest.starts_with('/'))
-            });
-            let Some((entry, rest)) = link else { return Ok(path.clone()) };
-            let target = self.text(loaded, &entry.path, entry)?;
-            Ok(format!("/proc/{}{rest}", String::from_utf8_lossy(&target).trim_end()))
+            let mut path = path.clone();
+            for link in LINKS {
+                let rest = path.strip_prefix(link).filter(|rest| rest.starts_with('/'));
+                let Some((rest, entry)) = rest.zip(loaded.manifest.entry(link)) else { continue };
+                let target = self.text(loaded, &entry.path, entry)?;
+                path = format!("/proc/{}{rest}", String::from_utf8_lossy(&target).trim_end());
+            }
+            Ok(path)
         };
         paths.iter().map(follow).collect()
     }

@@ -167,6 +167,12 @@ fn names_processes(path: &str) -> bool {
     path.strip_prefix("/proc/").is_some_and(|below| !below.is_empty())
 }
 
+/// Whether a path is below the directory of a process, or of any.
+fn is_of_process(path: &str) -> bool {
+    let first = path.strip_prefix("/proc/").and_then(|below| below.split('/').next());
+    first.is_some_and(|name| name == "*" || name.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// Compiled policies of this user. Doing without it costs time only.
 pub(crate) fn cache() -> Option<Cache> {
     let directory = Cache::user_directory()?;
@@ -296,16 +302,20 @@ impl Loaded {
         Failure::new(Exit::UnsupportedPath, message)
     }
 
-    /// A served path that ends like the one that was given.
+    /// A served path that ends like the one that was given, begins like it or is
+    /// two letters from it.
     fn similar(&self, path: &str) -> Option<&str> {
-        let name = path.rsplit('/').next().filter(|name| !name.is_empty())?;
-        let paths = || self.manifest.entries.iter().map(|entry| entry.path.as_str());
-        let ends = |candidate: &&str| candidate.rsplit('/').next() == Some(name);
-        paths().find(ends).or_else(|| {
-            paths().find(|candidate| {
-                candidate.rsplit('/').next().is_some_and(|last| last.starts_with(name))
-            })
-        })
+        fn last(path: &str) -> &str {
+            path.rsplit('/').next().unwrap_or_default()
+        }
+        let name = Some(last(path)).filter(|name| !name.is_empty())?;
+        let entries = || self.manifest.entries.iter().map(|entry| entry.path.as_str());
+        let paths = || entries().filter(|other| is_of_process(other) == is_of_process(path));
+        let distance = |other: &str| strsim::damerau_levenshtein(last(other), name);
+        paths()
+            .find(|other| last(other) == name)
+            .or_else(|| paths().find(|other| last(other).starts_with(name)))
+            .or_else(|| paths().filter(|other| distance(other) <= 2).min_by_key(|o| distance(o)))
     }
 
     /// What a capture says of the policy.

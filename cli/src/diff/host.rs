@@ -8,7 +8,7 @@ use crate::files::{File, files};
 use crate::{output, readings};
 use serde::Serialize;
 use std::fmt::Write;
-use vproc_snapshot::{Content, Entry, Readings, Source};
+use vproc_snapshot::{Content, Entry, Process, Readings, Source};
 
 /// A file of both.
 #[derive(Serialize)]
@@ -51,6 +51,7 @@ pub(super) fn compare(
             (host, own) => {
                 let reason = match (host, own) {
                     (_, Err(failure)) => failure.to_string(),
+                    _ if from.is_none() => "the host has no such text of its own".to_owned(),
                     _ => "the host's text was not recorded".to_owned(),
                 };
                 let reason = Some(reason);
@@ -73,12 +74,21 @@ pub(super) fn compare(
 }
 
 /// The host's own text: as it was read for the render, else as it is now. A
-/// process has another number there.
+/// process has another number there, and its text was read.
 fn hosts_text(path: &str, entry: &Entry, readings: &Readings, is_live: bool) -> Option<String> {
-    if entry.is_of_processes() {
-        return None;
-    }
-    let source = Source::Host(path.to_owned());
+    let source = match entry.path.strip_prefix("/proc/*/") {
+        Some(below) => {
+            let own = below.strip_prefix("task/*/").unwrap_or(below);
+            let is_own = |source: &&Source| match source {
+                Source::Process { of: Process::Path, name } => name == own,
+                _ => false,
+            };
+            entry.needs.iter().map(|need| &need.source).find(is_own)?.at(&entry.path, path)
+        }
+        None if entry.is_of_processes() => return None,
+        None => Source::Host(path.to_owned()),
+    };
+    let is_live = is_live && matches!(source, Source::Host(_));
     let record = readings.records.iter().find(|record| record.source == source);
     match record.and_then(|record| record.found.first()).map(|reading| &reading.content) {
         Some(Content::Text(text)) => Some(text.clone()),

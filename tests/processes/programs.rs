@@ -136,6 +136,20 @@ fn no_process_for_readers(test: &str) {
     }
     let comm = std::fs::read_to_string(view.join("self/status")).unwrap();
     assert!(comm.contains("\nPid:\t1\n"), "{comm}");
+    // The links lead to the reader's own, which here is its process 1.
+    assert_eq!(std::fs::read_link(view.join("mounts")).unwrap().to_str(), Some("self/mounts"));
+    let namespaced = std::fs::read_to_string(view.join("net/dev")).unwrap();
+    assert_eq!(Ok(namespaced.as_bytes()), reader.read("/proc/1/net/dev").as_deref());
+    // On the command line, too; and what is the host's stands beside ours.
+    let asked = |words: &[&str]| {
+        let pid = container.init.to_string();
+        text(Command::new(crate::command::VPROCCTL).args(words).args(["--pid", &pid]))
+    };
+    assert_eq!(asked(&["render", "/proc/net/dev"]), namespaced);
+    let beside = asked(&["diff", "/proc/1/status"]);
+    let line = beside.lines().find(|line| line.starts_with("Pid:")).unwrap();
+    let (hosts, own) = line.split_once(" | ").unwrap();
+    assert!(hosts.contains(&container.init.to_string()) && own.ends_with("  1"), "{beside}");
     // By default, what ptrace guards is nobody's.
     let denied = std::fs::read(view.join("1/environ")).unwrap_err();
     assert_eq!(denied.kind(), std::io::ErrorKind::PermissionDenied);

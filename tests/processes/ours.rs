@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use vproc_linux::{Host, HostPid, Identity, Subject};
 use vproc_runtime::{Engine, Error, Options, Policy, Refusal};
-use vproc_snapshot::{Manifest, Setting};
+use vproc_snapshot::{Class, Manifest, Setting};
 
 /// A view of a container.
 pub(crate) struct View {
@@ -51,10 +51,21 @@ impl View {
     }
 
     /// The files of a process, or with `task` of a thread, without numbers of
-    /// their own.
+    /// their own. Of those that nobody may open, `stack` is one.
     pub(crate) fn files(&self, below: &str) -> BTreeSet<String> {
-        let paths = self.manifest.entries.iter().map(|entry| entry.path.as_str());
-        let names = paths.filter_map(|path| path.strip_prefix(below));
+        let mut names = self.names(below, |class| class != Class::Denied);
+        names.insert("stack".into());
+        names
+    }
+
+    /// The files of a process that nobody may open.
+    pub(crate) fn denied(&self) -> BTreeSet<String> {
+        self.names("/proc/*/", |class| class == Class::Denied)
+    }
+
+    fn names(&self, below: &str, wanted: impl Fn(Class) -> bool) -> BTreeSet<String> {
+        let entries = self.manifest.entries.iter().filter(|entry| wanted(entry.class));
+        let names = entries.filter_map(|entry| entry.path.strip_prefix(below));
         names.filter(|name| !name.contains('*')).map(str::to_owned).collect()
     }
 }

@@ -32,7 +32,7 @@
 //! fn without_blanks(text: &str) -> String {
 //!     text.split_inclusive('\n').map(|line| line.trim_start_matches(' ')).collect()
 //! }
-//! # let machine = vproc_sdk::capture::Machine::read("../../fixtures/v2-6.12-run-96m.json").unwrap();
+//! # let machine = vproc_sdk::capture::Machine::read("../../fixtures/v1-run-256m.json").unwrap();
 //! # let version = machine.explanation::<NoKernel>("/proc/version").unwrap();
 //! # assert_eq!((version.fields.len(), version.fields[0].reason), (1, REASON));
 //! ```

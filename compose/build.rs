@@ -8,7 +8,7 @@ fn main() {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let files =
             ["crates/vproc-wasi", "crates/vproc-snapshot/src", "crates/vproc-linux/src/allowed.rs"];
-        let policy = ["crates/vproc-core/src", "crates/vproc-policy"];
+        let policy = ["crates/vproc-core/src", "crates/vproc-policy", "crates/vproc-sdk"];
         for (variable, package, sources) in [
             ("FILE_SYSTEM", "vproc-wasi", &files[..]),
             ("DEFAULT_POLICY", "vproc-policy", &policy[..]),

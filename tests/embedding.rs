@@ -15,7 +15,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use vproc_runtime::{Engine, Error, Options, Policy, Refusal};
-use vproc_snapshot::{Capture, Content, Entry, Readings, Setting};
+use vproc_snapshot::pattern::{is_pattern, listed, stands_for};
+use vproc_snapshot::{Capture, Content, Entry, Manifest, Readings, Setting};
 use vproc_tests::{empty, skip};
 
 /// Fewer captures of real machines prove too little.
@@ -172,15 +173,52 @@ fn set(capture: &mut Capture, knob: &str, value: &str) {
 /// Every path that can be rendered from the capture, and one that no policy
 /// serves.
 fn paths(policy: &Policy, capture: &Capture, name: &str) -> Vec<String> {
+    let readings = &capture.readings;
+    let manifest = policy.declare(&readings.environment).unwrap();
     let mut paths = Vec::new();
-    for entry in policy.declare(&capture.readings.environment).unwrap().entries {
-        match capture.readings.snapshot(&entry, None) {
-            Ok(_) => paths.push(entry.path),
+    let mut numbered = 0;
+    for entry in &manifest.entries {
+        match readings.snapshot(entry, None) {
+            Ok(_) => {
+                // As declared, which is no file where it has a `*`, and with its numbers.
+                paths.push(entry.path.clone());
+                if entry.is_pattern() {
+                    let files = files(policy, &manifest, readings, entry);
+                    numbered += files.len();
+                    paths.extend(files);
+                }
+            }
             Err(missing) => eprintln!("{name}: left out: {missing}"),
         }
     }
     assert!(!paths.is_empty(), "nothing can be rendered from {name}");
+    assert!(numbered > 0 || !name.ends_with("v1-run-256m.json"), "{name} has numbered files");
     paths.push("/proc/not-served".into());
+    paths
+}
+
+/// The files that an entry with a `*` stands for: its numbers are in the names that the
+/// directory above lists.
+fn files(policy: &Policy, manifest: &Manifest, readings: &Readings, entry: &Entry) -> Vec<String> {
+    let (mut paths, mut above) = (vec![String::new()], String::new());
+    for name in entry.path.split('/').skip(1) {
+        let names = |path: &String| {
+            if !is_pattern(name) {
+                return vec![format!("{path}/{name}")];
+            }
+            let listing = manifest.listing(&above);
+            let text = listing.and_then(|listing| {
+                let snapshot = readings.snapshot_at(listing, path, None).ok()?;
+                policy.render(path, &snapshot).ok()
+            });
+            let text = text.map(|rendered| rendered.body).unwrap_or_default();
+            let names = listed(&text).filter(|listed| stands_for(name, listed));
+            names.map(|listed| format!("{path}/{listed}")).collect()
+        };
+        paths = paths.iter().flat_map(names).collect();
+        above = format!("{above}/{name}");
+    }
+    paths.retain(|path| readings.snapshot_at(entry, path, None).is_ok());
     paths
 }
 
@@ -212,7 +250,7 @@ fn render(
     state: &mut Option<Vec<u8>>,
 ) -> Value {
     let snapshot = match entry {
-        Some(entry) => readings.snapshot(entry, state.as_deref()).unwrap(),
+        Some(entry) => readings.snapshot_at(entry, path, state.as_deref()).unwrap(),
         None => empty(&readings.environment),
     };
     match policy.render(path, &snapshot) {

@@ -10,9 +10,12 @@ use vproc_tests::EXAMPLES;
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/policies");
 
+fn vprocctl(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vprocctl")).args(arguments).output().unwrap()
+}
+
 fn policy(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vprocctl"));
-    command.arg("policy").args(arguments).output().unwrap()
+    vprocctl(&[&["policy"], arguments].concat())
 }
 
 /// Whether an example is fit to be used, imports nothing, and renders what is kept
@@ -39,9 +42,24 @@ fn try_out(name: &str, paths: &[&str]) {
     let page = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{page}");
     let same: usize = page.split(' ').next().unwrap().parse().unwrap();
-    let machines = fs::read_dir(&captures).unwrap().flatten();
-    let machines = machines.filter(|e| e.path().extension().is_some_and(|e| e == "json")).count();
-    assert!(machines >= 2 && same >= machines, "{page}");
+    let files = fs::read_dir(&captures).unwrap().flatten().map(|file| file.path());
+    let machines: Vec<_> = files.filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
+    assert!(machines.len() >= 2 && same >= machines.len(), "{page}");
+    let mut explained = 0;
+    for capture in machines {
+        let from = ["explain", "--policy", file, "--from", capture.to_str().unwrap()];
+        for path in ["/proc/meminfo", "/proc/cpuinfo", "/proc/stat"] {
+            let output = vprocctl(&[&from[..], &[path]].concat());
+            let page = String::from_utf8_lossy(&output.stdout);
+            let error = String::from_utf8_lossy(&output.stderr);
+            if error.contains("which was not recorded") {
+                continue;
+            }
+            explained += 1;
+            assert!(output.status.success() && !page.contains("does not say why"), "{error}{page}");
+        }
+    }
+    assert!(explained > 0, "no capture of {name} has one of these files");
 }
 
 #[test]

@@ -9,7 +9,6 @@ mod install;
 
 use command::{FIXTURE, VPROCCTL, assert_failure, failure};
 use install::*;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{fs, str};
 use tempfile::TempDir;
@@ -103,16 +102,8 @@ fn a_policy_in_python_counts_from_the_start_of_the_container() {
 // ------------------------------------------------------------------- building
 
 fn javascript() -> Result<Built, String> {
+    let tools = componentize_js()?;
     let sources = example("policy-js");
-    available(Command::new("node").arg("--version"))?;
-    let tools = installed(&sources, &["package.json", "package-lock.json"], |directory| {
-        available(
-            Command::new("npm")
-                .args(["ci", "--ignore-scripts", "--engine-strict", "--no-audit", "--no-fund"])
-                .args(["--fetch-retries=1", "--fetch-timeout=60000"])
-                .current_dir(directory),
-        )
-    })?;
     // Node looks for packages in the directories above a module.
     let directory = TempDir::new_in(tools).unwrap();
     for file in ["build.mjs", "policy.js"] {
@@ -126,17 +117,11 @@ fn javascript() -> Result<Built, String> {
 
 fn python() -> Result<Built, String> {
     let sources = example("policy-py");
-    let tools = environment(&sources, "requirements.txt")?;
     let directory = TempDir::new().unwrap();
-    let mut build = Command::new(tools.join("venv/bin/componentize-py"));
+    let mut build = Command::new(componentize_py()?);
     build.arg("-d").arg(root().join("wit")).args(["-w", "policy", "componentize", "--stub-wasi"]);
     build.arg("-p").arg(&sources).args(["policy", "-o", "policy.wasm"]);
     build.env("PYTHONDONTWRITEBYTECODE", "1");
     succeed(build.current_dir(directory.path()));
     Ok(Built { directory })
-}
-
-fn example(name: &str) -> PathBuf {
-    let directory: &Path = &root().join("examples");
-    directory.join(name)
 }

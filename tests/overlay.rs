@@ -150,6 +150,41 @@ fn settings_go_to_who_knows_them() {
 }
 
 #[test]
+fn a_rule_turns_knobs_for_its_files_alone() {
+    let online = "/sys/devices/system/cpu/online";
+    let stage = Stage::new(
+        "[[rule]]\npath = \"/sys/devices/system/cpu/**\"\nset = { cpu-minimum = 2 }\n\
+         [[rule]]\npath = \"/sys/devices/system/cpu/online\"\nset = { cpu-rounding = \"floor\" }\n\
+         [[rule]]\npath = \"/proc/stat\"\npolicy = \"default\"\nset = { cpu-rounding = \"floor\" }\n",
+    );
+    let cpus = |stage: &Stage, path: &str| stage.text(path).matches("\ncpu").count();
+    // One and a half CPUs are two, rounded up; one, rounded down.
+    assert_eq!(embedded(online), "0-1\n");
+    assert_eq!(cpus(&stage, "/proc/stat"), 1);
+    assert_eq!(stage.text("/proc/cpuinfo"), embedded("/proc/cpuinfo"));
+    // What rules set for a file adds up.
+    assert_eq!(stage.text(online), "0-1\n");
+    // The operator's word is the last one, for all files.
+    let rendered = stage.rendered(&["--set", "cpu-minimum=1", online]);
+    assert_eq!(rendered.as_deref(), Ok("0\n"));
+    // A knob that changes what a file is read from, for that file alone.
+    let shares = Stage::new("[[rule]]\npath = \"/proc/stat\"\nset = { cpus = \"shares\" }\n");
+    let report = shares.inspected();
+    let needs = |path: &str| {
+        let mut entries = report["entries"].as_array().unwrap().iter();
+        entries.find(|entry| entry["path"] == path).unwrap()["needs"].to_string()
+    };
+    assert!(needs("/proc/stat").contains("cpu.shares"), "{}", needs("/proc/stat"));
+    assert!(!needs("/proc/cpuinfo").contains("cpu.shares"), "{}", needs("/proc/cpuinfo"));
+    // `[set]` is for all files, and a rule that follows knows better.
+    let both = Stage::new(
+        "[set]\ncpu-rounding = \"floor\"\n[[rule]]\npath = \"/proc/stat\"\n\
+         set = { cpu-rounding = \"ceil\" }\n",
+    );
+    assert_eq!((both.text(online).as_str(), cpus(&both, "/proc/stat")), ("0\n", 2));
+}
+
+#[test]
 fn an_overlay_is_a_policy_like_any_other() {
     let stage = layers();
     let report = stage.inspected();
@@ -251,7 +286,7 @@ fn errors_name_the_line() {
         (format!("{base}polcy = \"a.wasm\"\n"), 5, "unknown field `polcy`"),
         (format!("{base}policy = \"none.wasm\"\n"), 5, "none.wasm: No such file"),
         (format!("{base}text-file = \"none.txt\"\n"), 5, "none.txt: No such file"),
-        (base.to_owned(), 4, "one of policy, mask, deny, text and text-file"),
+        (base.to_owned(), 4, "deny, text and text-file, or `set` alone"),
         (format!("{base}mask = true\ndeny = \"x\"\n"), 4, "one of policy, mask"),
         (format!("{base}mask = false\n"), 4, "leave the rule out"),
         (format!("{base}mask = \"yes\"\n"), 5, "invalid type"),
@@ -261,6 +296,11 @@ fn errors_name_the_line() {
         ("[[rule]]\npath = \"proc/stat\"\nmask = true\n".to_owned(), 2, "not an absolute path"),
         ("[[rule]]\npath = \"/proc/a**\"\nmask = true\n".to_owned(), 2, "part of a name"),
         ("base = \n".to_owned(), 1, ""),
+        (format!("{base}set = {{}}\n"), 5, "`set` names no knob"),
+        (format!("{base}mask = true\nset = {{ cpus = \"quota\" }}\n"), 6, "here none renders"),
+        (format!("{base}set = {{ \"/proc/stat\" = \"mask\" }}\n"), 5, "belongs into [set]"),
+        ("base = \"a.wasm@sha256:00\"\n".to_owned(), 1, "64 hexadecimal digits"),
+        (format!("base = \"default@sha256:{}\"\n", "0".repeat(64)), 1, "not what was pinned"),
     ] {
         let stage = Stage::new(&overlay);
         let output = stage.run(&["policy", "inspect", "OVERLAY"]);
@@ -278,6 +318,12 @@ fn errors_name_the_line() {
             "line 2: the policy serves nothing at /proc/swaps",
         ),
         ("path = \"/sys/devices/system/cpu\"\nmask = true", "is a directory"),
+        ("path = \"/proc/nothing\"\nset = { cpus = \"quota\" }", "line 2: no policy renders"),
+        (
+            "path = \"/proc/swaps\"\nset = { colour = \"red\" }",
+            "line 2: no policy of /proc/swaps has such",
+        ),
+        ("path = \"/proc/stat\"\nset = { cpus = \"many\" }", "line 2: `many` is not what it takes"),
         (
             "path = \"/sys/devices/system/cpu/cpu0/online\"\ntext = \"1\\n\"",
             "is one of /sys/devices/system/cpu/cpu*/online",

@@ -85,6 +85,26 @@ fn a_pin_is_held_wherever_a_policy_is_given() {
     }
     let inspected = command::printed(&["policy", "inspect", &pin(&right)]);
     assert!(inspected.contains(&right), "it prints what to pin");
+    // Inside an overlay.
+    for overlay in [
+        "base = \"mine.wasm@sha256:PIN\"\n",
+        "[[rule]]\npath = \"/proc/meminfo\"\npolicy = \"mine.wasm@sha256:PIN\"\n",
+    ] {
+        fs::write(here.join("mine.toml"), overlay.replace("PIN", &right)).unwrap();
+        is_rendered(&render(here, "mine.toml", &[]));
+        let line = overlay.lines().count();
+        fs::write(here.join("mine.toml"), overlay.replace("PIN", &wrong)).unwrap();
+        let place = format!("mine.toml:{line}: ");
+        let words = [&place, "mine.wasm is not what was pinned", &right, &wrong];
+        assert_failure(failure(render(here, "mine.toml", &[])), 6, &words);
+    }
+    // A pin within changes nothing of what the overlay's own is of.
+    let inspected = |overlay: &str| {
+        fs::write(here.join("mine.toml"), overlay.replace("PIN", &right)).unwrap();
+        command::printed(&["policy", "inspect", here.join("mine.toml").to_str().unwrap()])
+    };
+    let with_pin = inspected("base = \"mine.wasm@sha256:PIN\"\n");
+    assert_eq!(with_pin, inspected("base = \"mine.wasm\"\n"));
 }
 
 #[test]

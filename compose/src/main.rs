@@ -1,9 +1,11 @@
 //! `vproc-compose`: gives a WASI guest the `/proc` of its container.
 
 use clap::Parser;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vproc_compose::{DEFAULT_POLICY, compose};
+use vproc_trust::{Pinned, Trust, admit};
 
 /// Gives a WASI guest a /proc that a vproc policy renders.
 ///
@@ -23,9 +25,19 @@ struct Arguments {
     output: PathBuf,
 
     /// Render with the policy in this file, a component of world
-    /// vproc:policy/policy, in place of the embedded one
-    #[arg(long, value_name = "FILE.wasm")]
-    policy: Option<PathBuf>,
+    /// vproc:policy/policy, in place of the embedded one; with @sha256:HEX,
+    /// only if that is its hash
+    #[arg(long, value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
+    policy: Option<Pinned>,
+
+    /// Use a policy only as the rules in this file allow, in place of those in
+    /// /etc/vproc/trust.toml
+    #[arg(long, value_name = "FILE.toml")]
+    trust: Option<PathBuf>,
+}
+
+fn pinned() -> impl TypedValueParser<Value = Pinned> {
+    OsStringValueParser::new().try_map(Pinned::parse)
 }
 
 fn main() -> ExitCode {
@@ -40,11 +52,21 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), String> {
     let guest = read(&arguments.guest)?;
-    let policy = arguments.policy.as_deref().map(read).transpose()?;
+    let policy = match &arguments.policy {
+        None => None,
+        Some(pinned) => Some(admitted(pinned, arguments.trust.as_deref())?),
+    };
     let composed = compose(&guest, policy.as_deref().unwrap_or(DEFAULT_POLICY))
         .map_err(|error| format!("cannot compose {}: {error}", arguments.guest.display()))?;
     std::fs::write(&arguments.output, composed)
         .map_err(|error| format!("cannot write {}: {error}", arguments.output.display()))
+}
+
+/// A policy in a file, if the pin and the rules let it be used.
+fn admitted(pinned: &Pinned, rules: Option<&Path>) -> Result<Vec<u8>, String> {
+    let trust = Trust::load(rules).map_err(|error| error.to_string())?;
+    let admitted = admit(pinned, trust.as_ref()).map_err(|error| error.to_string())?;
+    Ok(admitted.bytes)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

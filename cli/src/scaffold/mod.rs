@@ -1,9 +1,12 @@
 //! `vprocctl policy new`: a policy to begin with.
 //!
 //! A language is a [`Template`]: the files, with words in double braces, and how
-//! its SDK is named. To add one, write its directory beside `rust` and a value of
+//! its SDK is named, if it has one; without one, a policy has the contract and serves
+//! a single file, which an overlay puts over the default policy. To add one, write its directory beside `rust` and a value of
 //! [`Language`].
 
+mod js;
+mod python;
 mod rust;
 
 use crate::failure::{Exit, Failure};
@@ -26,7 +29,7 @@ pub(crate) struct New {
     #[arg(long, value_enum, default_value_t = Language::Rust)]
     lang: Language,
 
-    /// Build against this checkout of vproc rather than against its repository
+    /// In Rust, build against this checkout of vproc rather than against its repository
     /// [default: the variable VPROC_SDK]
     #[arg(long, value_name = "PATH")]
     sdk: Option<PathBuf>,
@@ -36,19 +39,24 @@ pub(crate) struct New {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Language {
     Rust,
+    /// JavaScript
+    Js,
+    Python,
 }
 
 impl Language {
     fn template(self) -> &'static Template {
         match self {
             Language::Rust => &rust::TEMPLATE,
+            Language::Js => &js::TEMPLATE,
+            Language::Python => &python::TEMPLATE,
         }
     }
 }
 
 /// The files of a new policy in some language.
 struct Template {
-    /// Path and text. A word in double braces is replaced: `name`, `type` (the name in
+    /// Path and text. In both, a word in double braces is replaced: `name`, `type` (the name in
     /// camel case), `component`, `repository`, `source` and `sdk`.
     files: &'static [(&'static str, &'static str)],
     /// What to do next, in the directory.
@@ -56,10 +64,12 @@ struct Template {
     /// Whether the language's tools do not take a name.
     is_reserved: fn(&str) -> bool,
     /// How the SDK is named to the language's tools, and a remark on that.
-    sdk: fn(&Project<'_>) -> Result<(String, String), String>,
+    sdk: Option<Sdk>,
     /// Where the component will be.
     component: fn(&str) -> String,
 }
+
+type Sdk = fn(&Project<'_>) -> Result<(String, String), String>;
 
 /// What is asked for.
 struct Project<'a> {
@@ -71,6 +81,14 @@ const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// The recorded machine that a policy begins with.
 const CAPTURE: (&str, &str) = ("captures/container.json", "v2-6.12-run-96m");
+
+/// What a policy without an SDK is built from.
+const CONTRACT: (&str, &str) = ("wit/policy.wit", include_str!("../../../wit/policy.wit"));
+
+/// Of a language whose tools do not see the policy's name.
+fn any_name(_: &str) -> bool {
+    false
+}
 
 /// The longest name.
 const MAX_NAME: usize = 64;
@@ -85,7 +103,14 @@ pub(crate) fn new(arguments: &New) -> Result<ExitCode, Failure> {
     if (template.is_reserved)(project.name) {
         return Err(wrong(format!("`{}` is a word that cannot name a policy", project.name)));
     }
-    let (name, remark) = (template.sdk)(&project).map_err(wrong)?;
+    let (name, remark) = match template.sdk {
+        Some(sdk) => sdk(&project).map_err(wrong)?,
+        None if arguments.sdk.is_some() => {
+            let reason = "--sdk is for Rust; in another language, a policy is built from wit/";
+            return Err(wrong(reason.to_owned()));
+        }
+        None => <(String, String)>::default(),
+    };
     let component = (template.component)(project.name);
     let filled = |text: &str| {
         text.replace("{{name}}", project.name)
@@ -104,7 +129,7 @@ pub(crate) fn new(arguments: &New) -> Result<ExitCode, Failure> {
         _ => Failure::file("make", directory, &error),
     })?;
     for (path, text) in template.files {
-        write(&directory.join(path), &filled(text))?;
+        write(&directory.join(filled(path)), &filled(text))?;
     }
     let (path, capture) = CAPTURE;
     write(&directory.join(path), vproc_check::recorded(capture).unwrap_or_default())?;

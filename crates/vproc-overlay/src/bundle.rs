@@ -41,6 +41,10 @@ pub(crate) struct Part {
 pub(crate) struct Kept {
     pub(crate) path: String,
     pub(crate) what: What,
+    /// Left out where there are none, as before rules had any: a pin of an overlay
+    /// stays what it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) set: Vec<Setting>,
     pub(crate) reason: String,
     pub(crate) line: usize,
 }
@@ -49,6 +53,7 @@ pub(crate) struct Kept {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum What {
     Policy(usize),
+    Keep,
     Mask,
     Deny,
     Text(String),
@@ -99,15 +104,17 @@ pub fn load(engine: &Engine, bytes: &[u8], cache: Option<&Cache>) -> Result<Poli
 }
 
 fn rule(kept: Kept) -> Result<Rule, Error> {
-    let Kept { path, what, reason, line } = kept;
+    let Kept { path, what, set, reason, line } = kept;
     Ok(Rule {
         paths: Glob::parse(&path).map_err(|error| Error::Damaged(error.to_string()))?,
         action: match what {
             What::Policy(part) => Action::Policy(part),
+            What::Keep => Action::Keep,
             What::Mask => Action::Mask,
             What::Deny => Action::Deny,
             What::Text(text) => Action::Text(text),
         },
+        settings: set,
         reason,
         place: format!("line {line}"),
     })

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
-use vproc_runtime::Digest;
 use vproc_runtime::overlay::Glob;
 use vproc_snapshot::Setting;
-use vproc_trust::{Pinned, Refused, Sha256, Trust, admit};
+use vproc_trust::{NotAFile, Pinned, Refused, Sha256, Trust, admit};
 
 /// The file.
 #[derive(Deserialize)]
@@ -19,10 +18,13 @@ struct Written {
     name: Option<Spanned<String>>,
     base: Option<Spanned<String>>,
     #[serde(default)]
-    set: BTreeMap<String, Value>,
+    set: Set,
     #[serde(default)]
     rule: Vec<Spanned<WrittenRule>>,
 }
+
+/// Knobs and their values.
+type Set = BTreeMap<String, Value>;
 
 /// A value of a knob.
 #[derive(Deserialize)]
@@ -41,6 +43,7 @@ struct WrittenRule {
     deny: Option<String>,
     text: Option<String>,
     text_file: Option<Spanned<String>>,
+    set: Option<Spanned<Set>>,
     reason: Option<String>,
 }
 
@@ -76,15 +79,25 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
         && let Ok(written) = reader.parse()
     {
         let rules = written.rule.iter().map(Spanned::get_ref);
-        let named = rules.flat_map(|rule| rule.policy.iter().chain(&rule.text_file));
-        let named = written.base.iter().chain(named).filter(|name| name.get_ref() != DEFAULT);
-        files.extend(named.map(|name| reader.beside(name.get_ref())));
+        let named = rules.clone().filter_map(|rule| rule.policy.as_ref());
+        let policies = written.base.iter().chain(named).map(|name| match parse(name.get_ref()) {
+            Ok(pinned) => pinned.file,
+            Err(_) => name.get_ref().into(),
+        });
+        let texts = rules.filter_map(|rule| rule.text_file.as_ref()).map(|n| n.get_ref().into());
+        let named = policies.filter(|name| name.as_os_str() != DEFAULT).chain(texts);
+        files.extend(named.map(|name: PathBuf| reader.beside(&name)));
     }
     files
 }
 
 fn is_overlay(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// A policy as an overlay names it, which may have a pin.
+fn parse(name: &str) -> Result<Pinned, NotAFile> {
+    Pinned::parse(name.into())
 }
 
 fn bytes(path: &Path, trust: Option<&Trust>) -> Result<Vec<u8>, Error> {
@@ -126,13 +139,6 @@ impl<'p> Reader<'p> {
         for rule in &written.rule {
             rules.push(self.rule(rule, &mut parts)?);
         }
-        let set = written.set.into_iter().map(|(knob, value)| {
-            let value = match value {
-                Value::Text(text) => text,
-                Value::Number(number) => number.to_string(),
-            };
-            Setting { knob, value }
-        });
         let name = match &written.name {
             None => self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             Some(name) => name.get_ref().clone(),
@@ -141,24 +147,26 @@ impl<'p> Reader<'p> {
             let span = written.name.as_ref().map_or(0..0, Spanned::span);
             return Err(self.wrong(span, format!("`{}` is no name", name.escape_debug())));
         }
-        Ok(Bundle { name, set: set.collect(), parts, rules })
+        Ok(Bundle { name, set: settings(&written.set), parts, rules })
     }
 
     fn rule(&self, rule: &Spanned<WrittenRule>, parts: &mut Vec<Part>) -> Result<Kept, Error> {
         let at = rule.get_ref().path.span();
-        let WrittenRule { path, policy, mask, deny, text, text_file, reason } = rule.get_ref();
+        let WrittenRule { path, policy, mask, deny, text, text_file, set, reason } = rule.get_ref();
         Glob::parse(path.get_ref()).map_err(|e| self.wrong(path.span(), e.to_string()))?;
         let what = match (policy, mask, deny, text, text_file) {
             (Some(name), None, None, None, None) => {
-                let place = match parts.iter().position(|part| part.name == *name.get_ref()) {
+                let part = self.part(name)?;
+                let is_it = |known: &Part| known.name == part.name && known.sha256 == part.sha256;
+                What::Policy(match parts.iter().position(is_it) {
                     Some(place) => place,
                     None => {
-                        parts.push(self.part(name)?);
+                        parts.push(part);
                         parts.len() - 1
                     }
-                };
-                What::Policy(place)
+                })
             }
+            (None, None, None, None, None) if set.is_some() => What::Keep,
             (None, Some(true), None, None, None) => What::Mask,
             (None, None, Some(_), None, None) => What::Deny,
             (None, None, None, Some(text), None) => What::Text(text.clone()),
@@ -168,7 +176,8 @@ impl<'p> Reader<'p> {
                 return Err(self.wrong(at, reason.to_owned()));
             }
             _ => {
-                let reason = "a rule has one of policy, mask, deny, text and text-file";
+                let reason =
+                    "a rule has one of policy, mask, deny, text and text-file, or `set` alone";
                 return Err(self.wrong(at, reason.to_owned()));
             }
         };
@@ -177,43 +186,70 @@ impl<'p> Reader<'p> {
         {
             return Err(self.wrong(at, format!("the text is longer than {MAX_TEXT} bytes")));
         }
+        let set = set.as_ref().map(|set| self.turned(set, &what)).transpose()?;
         let reason = deny.clone().or_else(|| reason.clone());
         Ok(Kept {
             path: path.get_ref().clone(),
             what,
+            set: set.unwrap_or_default(),
             reason: reason.unwrap_or_else(|| "an overlay says so".to_owned()),
             line: self.line(at.start),
         })
     }
 
+    /// The knobs of a rule.
+    fn turned(&self, set: &Spanned<Set>, what: &What) -> Result<Vec<Setting>, Error> {
+        let wrong = |reason: String| Err(self.wrong(set.span(), reason));
+        if !matches!(what, What::Policy(_) | What::Keep) {
+            return wrong("`set` turns knobs of a policy, and here none renders".to_owned());
+        }
+        if set.get_ref().is_empty() {
+            return wrong("`set` names no knob".to_owned());
+        }
+        match set.get_ref().keys().find(|knob| knob.starts_with('/')) {
+            Some(path) => wrong(format!("`{path}` belongs into [set]; a rule has its own path")),
+            None => Ok(settings(set.get_ref())),
+        }
+    }
+
     fn constant(&self, file: &Spanned<String>) -> Result<String, Error> {
-        let path = self.beside(file.get_ref());
+        let path = self.beside(Path::new(file.get_ref()));
         let wrong = |reason: String| self.wrong(file.span(), reason);
         let read = bytes(&path, self.trust).map_err(|error| wrong(error.to_string()))?;
         String::from_utf8(read).map_err(|_| wrong(format!("{} is not UTF-8", path.display())))
     }
 
     fn part(&self, name: &Spanned<String>) -> Result<Part, Error> {
-        if name.get_ref() == DEFAULT {
-            let sha256 = Digest::of(vproc_default::COMPONENT).to_string();
-            return Ok(Part { name: DEFAULT.to_owned(), bytes: None, sha256 });
-        }
-        let path = self.beside(name.get_ref());
         let wrong = |reason: String| self.wrong(name.span(), reason);
+        let Pinned { file, sha256 } =
+            parse(name.get_ref()).map_err(|error| wrong(error.to_string()))?;
+        if file.as_os_str() == DEFAULT {
+            let found = Sha256::of(vproc_default::COMPONENT);
+            return match sha256 {
+                Some(expected) if expected != found => {
+                    Err(wrong(Refused::Pin { file, expected, found }.to_string()))
+                }
+                _ => Ok(Part { name: DEFAULT.into(), bytes: None, sha256: found.to_string() }),
+            };
+        }
+        let path = self.beside(&file);
         if is_overlay(&path) {
             let reason = format!("{} is an overlay, which cannot be part of one", path.display());
             return Err(wrong(reason));
         }
-        let bytes = bytes(&path, self.trust).map_err(|error| wrong(error.to_string()))?;
-        if bytes.starts_with(MAGIC) {
+        let admitted = admit(&Pinned { file: path, sha256 }, self.trust)
+            .map_err(|error| wrong(error.to_string()))?;
+        if admitted.bytes.starts_with(MAGIC) {
             return Err(wrong("an overlay cannot be part of one".to_owned()));
         }
-        let sha256 = Digest::of(&bytes).to_string();
-        Ok(Part { name: name.get_ref().clone(), bytes: Some(bytes), sha256 })
+        // Without the pin, which says nothing that the hash does not.
+        let name = file.display().to_string();
+        let sha256 = admitted.sha256.to_string();
+        Ok(Part { name, bytes: Some(admitted.bytes), sha256 })
     }
 
     /// Files are named from the directory of the overlay.
-    fn beside(&self, name: &str) -> PathBuf {
+    fn beside(&self, name: &Path) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(name)
     }
 
@@ -225,6 +261,14 @@ impl<'p> Reader<'p> {
         let before = self.text.as_bytes().get(..place).unwrap_or_default();
         before.iter().filter(|byte| **byte == b'\n').count() + 1
     }
+}
+
+fn settings(set: &Set) -> Vec<Setting> {
+    let text = |value: &Value| match value {
+        Value::Text(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+    };
+    set.iter().map(|(knob, value)| Setting { knob: knob.clone(), value: text(value) }).collect()
 }
 
 #[cfg(test)]
@@ -239,6 +283,8 @@ mod tests {
         let overlay = "base = \"base.wasm\"\n[[rule]]\npath = \"/proc/stat\"\npolicy = \"a.wasm\"\n\
                        [[rule]]\npath = \"/proc/swaps\"\ntext-file = \"swaps.txt\"\n\
                        [[rule]]\npath = \"/proc/uptime\"\npolicy = \"default\"\n";
+        let pin = "0".repeat(64);
+        let overlay = &overlay.replace("a.wasm", &format!("a.wasm@sha256:{pin}"));
         std::fs::write(&path, overlay).unwrap();
         let names = ["overlay.toml", "base.wasm", "a.wasm", "swaps.txt", "default"];
         let expected = names.map(|name| directory.path().join(name));

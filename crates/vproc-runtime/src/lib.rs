@@ -1,17 +1,23 @@
 //! Loads a vproc policy component and renders with it, within limits.
 //!
-//! ```no_run
+//! ```
 //! use vproc_runtime::{Engine, Policy};
 //! use vproc_snapshot::Capture;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # std::fs::write(directory.path().join("policy.wasm"), vproc_default::COMPONENT)?;
+//! # let fixture = "../../fixtures/v1-run-256m.json";
+//! # std::fs::copy(fixture, directory.path().join("capture.json"))?;
+//! # std::env::set_current_dir(directory.path())?;
 //! let engine = Engine::new(Default::default())?;
 //! let policy = Policy::compile(&engine, &std::fs::read("policy.wasm")?)?;
 //! let capture = Capture::from_json(&std::fs::read_to_string("capture.json")?)?;
 //! let manifest = policy.declare(&capture.readings.environment)?;
 //! let entry = manifest.entry("/proc/meminfo").ok_or("not served")?;
 //! let snapshot = capture.readings.snapshot(entry, None)?;
-//! print!("{}", String::from_utf8_lossy(&policy.render(&entry.path, &snapshot)?.body));
+//! let text = String::from_utf8(policy.render(&entry.path, &snapshot)?.body)?;
+//! assert!(text.starts_with("MemTotal:         262144 kB\n"));
 //! # Ok(()) }
 //! ```
 //!

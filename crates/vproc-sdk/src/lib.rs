@@ -31,7 +31,7 @@
 //! - [`Policy::render`] writes a file, from the inputs alone or from what
 //!   [`Next`] makes of them;
 //! - [`Policy::explain`] says why. Without it, a file that [`Policy::render`]
-//!   has changed is not explained.
+//!   has changed is not explained; [`explanation`] helps to.
 //!
 //! To compute with, there is what the default policy itself computes with:
 //! [`text`], [`units`], [`cgroup`] and [`View`]. With the feature `captures`
@@ -49,6 +49,7 @@ pub mod cgroup;
 #[doc(hidden)]
 pub mod component;
 mod entry;
+pub mod explanation;
 mod policy;
 #[cfg(all(feature = "runtime", target_family = "wasm"))]
 mod runtime;

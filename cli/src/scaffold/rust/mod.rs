@@ -16,7 +16,7 @@ pub(super) static TEMPLATE: Template = Template {
         "vprocctl policy check {{component}}",
     ],
     is_reserved,
-    sdk,
+    sdk: Some(sdk),
     component,
 };
 

@@ -1,13 +1,15 @@
 //! A policy that is put together of others, by rules for paths.
 //!
 //! A rule says of the files at a [`Glob`] which policy renders them, or that they are
-//! denied, empty or a constant. Rules stand in order: of those that match a file,
-//! the last one counts. What no rule matches is the base's. To a host an overlay
+//! denied, empty or a constant, or under which settings they are rendered. Rules
+//! stand in order: of those that match a file, the last one counts, and settings add
+//! up. What no rule matches is the base's. To a host an overlay
 //! is a policy like any other: it declares one manifest, and each file's render
 //! is one call of the component that it belongs to.
 
 mod glob;
 mod plan;
+mod voice;
 
 pub use glob::{Glob, NoGlob};
 
@@ -38,6 +40,10 @@ pub struct Rule {
     pub paths: Glob,
     /// What they are.
     pub action: Action,
+    /// Settings of the policy that renders them, for these files alone. They count
+    /// for [`Action::Policy`] and [`Action::Keep`]; where nothing renders, there is
+    /// nothing to set.
+    pub settings: Vec<Setting>,
     /// Why, for a person.
     pub reason: String,
     /// Where the rule stands, for errors: `line 7`.
@@ -50,6 +56,8 @@ pub enum Action {
     /// As one of the overlay's policies has them, by its place in the list; those
     /// that it does not have stay as they are.
     Policy(usize),
+    /// As they are without this rule, but for its settings.
+    Keep,
     /// Without text.
     Mask,
     /// Not to be opened.
@@ -158,8 +166,8 @@ impl Layered {
         let plan = self.overlay.plan(snapshot.environment)?;
         let text = match plan.answer(path) {
             None => return Err(Refusal::UnsupportedPath.into()),
-            Some(Answer::Part(part)) => {
-                let (part, environment) = (*part, plan.environment(*part));
+            Some(Answer::Voice(voice)) => {
+                let (part, environment) = plan.voice(*voice);
                 let snapshot = Snapshot { environment, ..snapshot.clone() };
                 return self.running(part)?.render(path, &snapshot);
             }
@@ -179,8 +187,8 @@ impl Layered {
     ) -> Result<Explanation, Error> {
         let plan = self.overlay.plan(snapshot.environment)?;
         match plan.answer(path) {
-            Some(Answer::Part(part)) => {
-                let (part, environment) = (*part, plan.environment(*part));
+            Some(Answer::Voice(voice)) => {
+                let (part, environment) = plan.voice(*voice);
                 let snapshot = Snapshot { environment, ..snapshot.clone() };
                 self.running(part)?.explain(path, &snapshot)
             }
@@ -208,8 +216,8 @@ impl Layered {
     ) -> Result<Vec<u8>, Error> {
         let plan = self.overlay.plan(snapshot.environment)?;
         match plan.answer(path) {
-            Some(Answer::Part(part)) => {
-                let (part, environment) = (*part, plan.environment(*part));
+            Some(Answer::Voice(voice)) => {
+                let (part, environment) = plan.voice(*voice);
                 let snapshot = Snapshot { environment, ..snapshot.clone() };
                 self.running(part)?.accept(path, &snapshot, written)
             }

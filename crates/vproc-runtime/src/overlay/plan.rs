@@ -1,7 +1,7 @@
 //! What an overlay declares under some settings, and who answers for what.
 
+use super::voice::Voices;
 use super::{Action, Overlay, Rule};
-use crate::policy::Part;
 use crate::{Error, Refusal};
 use std::collections::HashMap;
 use vproc_snapshot::pattern::{is_pattern, path_stands_for};
@@ -10,8 +10,8 @@ use vproc_snapshot::{Class, Entry, Environment, Kind, Knob, Manifest, Setting};
 /// Who answers for a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// One of the policies.
-    Part(usize),
+    /// A policy under some settings, by its place in the plan's list.
+    Voice(usize),
     /// A rule that says it all.
     Rule(usize),
 }
@@ -22,8 +22,8 @@ pub(super) struct Plan {
     pub(super) asked: Environment,
     /// What the overlay declares.
     pub(super) manifest: Manifest,
-    /// The settings of each policy.
-    environments: Vec<Environment>,
+    /// Which policy, and its settings.
+    voices: Vec<(usize, Environment)>,
     answers: HashMap<String, Answer>,
     patterns: Vec<(String, Answer)>,
 }
@@ -33,21 +33,14 @@ const EACH_PATH: &str = "/PATH";
 
 impl Plan {
     pub(super) fn new(overlay: &Overlay, asked: &Environment) -> Result<Self, Error> {
-        let plain = Environment { settings: Vec::new(), ..asked.clone() };
-        let mut environments = vec![plain; overlay.parts.len()];
-        let mut manifests = declare(&overlay.parts, &environments)?;
-        let mut stack = Stack::new(overlay, &manifests)?;
-        let settings: Vec<&Setting> = overlay.settings.iter().chain(&asked.settings).collect();
-        if !settings.is_empty() {
-            for setting in settings {
-                for part in takers(setting, &stack, &manifests, &overlay.rules)? {
-                    if let Some(environment) = environments.get_mut(part) {
-                        environment.settings.push(setting.clone());
-                    }
-                }
-            }
-            manifests = declare(&overlay.parts, &environments)?;
-            stack = Stack::new(overlay, &manifests)?;
+        let nothing = vec![Vec::new(); overlay.parts.len()];
+        let mut voices = Voices::new(overlay, asked, nothing.clone(), nothing)?;
+        let mut stack = Stack::new(overlay, &mut voices)?;
+        if !overlay.settings.is_empty() || !asked.settings.is_empty() {
+            let before = by_part(&overlay.settings, &stack, &voices, &overlay.rules)?;
+            let after = by_part(&asked.settings, &stack, &voices, &overlay.rules)?;
+            voices = Voices::new(overlay, asked, before, after)?;
+            stack = Stack::new(overlay, &mut voices)?;
         }
         let Stack { entries } = stack;
         let answers = entries.iter().map(|(entry, answer)| (entry.path.clone(), *answer));
@@ -56,13 +49,13 @@ impl Plan {
             asked: asked.clone(),
             answers: answers.collect(),
             patterns,
-            environments,
             manifest: Manifest {
                 name: overlay.name.clone(),
                 version: version(overlay),
                 entries: entries.into_iter().map(|(entry, _)| entry).collect(),
-                knobs: knobs(&manifests),
+                knobs: knobs(&voices),
             },
+            voices: voices.environments(),
         })
     }
 
@@ -74,9 +67,10 @@ impl Plan {
         })
     }
 
-    /// The settings of a policy.
-    pub(super) fn environment(&self, part: usize) -> &Environment {
-        self.environments.get(part).unwrap_or(&self.asked)
+    /// Which policy an [`Answer::Voice`] is, and its settings.
+    pub(super) fn voice(&self, voice: usize) -> (usize, &Environment) {
+        let known = self.voices.get(voice);
+        known.map_or((0, &self.asked), |(part, environment)| (*part, environment))
     }
 }
 
@@ -85,15 +79,10 @@ fn version(overlay: &Overlay) -> String {
     overlay.digest().to_string().chars().take(12).collect()
 }
 
-fn declare(parts: &[Part], environments: &[Environment]) -> Result<Vec<Manifest>, Error> {
-    let both = parts.iter().zip(environments);
-    both.map(|(part, environment)| part.instance()?.declare(environment)).collect()
-}
-
 /// Every knob once, as the first policy has it.
-fn knobs(manifests: &[Manifest]) -> Vec<Knob> {
+fn knobs(voices: &Voices<'_>) -> Vec<Knob> {
     let mut knobs: Vec<Knob> = Vec::new();
-    for knob in manifests.iter().flat_map(|manifest| &manifest.knobs) {
+    for knob in voices.parts().flat_map(|part| &voices.manifest(part).knobs) {
         if !knobs.iter().any(|known| known.name == knob.name) {
             knobs.push(knob.clone());
         }
@@ -101,38 +90,52 @@ fn knobs(manifests: &[Manifest]) -> Vec<Knob> {
     knobs
 }
 
+/// Settings for all files, by the policy that they are for.
+fn by_part(
+    settings: &[Setting],
+    stack: &Stack,
+    voices: &Voices<'_>,
+    rules: &[Rule],
+) -> Result<Vec<Vec<Setting>>, Error> {
+    let mut sorted = vec![Vec::new(); voices.parts().len()];
+    for setting in settings {
+        for part in takers(setting, stack, voices, rules)? {
+            if let Some(settings) = sorted.get_mut(part) {
+                settings.push(setting.clone());
+            }
+        }
+    }
+    Ok(sorted)
+}
+
 /// The policies that a setting is for. A knob is turned in all that have it; a
 /// path in the one that answers for it.
 fn takers(
     setting: &Setting,
     stack: &Stack,
-    manifests: &[Manifest],
+    voices: &Voices<'_>,
     rules: &[Rule],
 ) -> Result<Vec<usize>, Error> {
     let rejected = |reason: String| {
         Err(Refusal::RejectedSetting { knob: setting.knob.clone(), reason }.into())
     };
-    let has = |part: usize, name: &str| {
-        let manifest: Option<&Manifest> = manifests.get(part);
-        manifest.is_some_and(|manifest| manifest.knobs.iter().any(|knob| knob.name == name))
-    };
     if setting.knob.starts_with('/') {
         // The base may know files that it does not serve by itself.
         let part = match stack.answer(&setting.knob) {
             None => 0,
-            Some(Answer::Part(part)) => part,
+            Some(Answer::Voice(voice)) => voices.part(voice),
             Some(Answer::Rule(rule)) => {
                 let place = rules.get(rule).map_or("a rule", |rule| &rule.place);
                 return rejected(format!("the overlay decides about this file at {place}"));
             }
         };
-        return match has(part, EACH_PATH) {
+        return match voices.has_knob(part, EACH_PATH) {
             true => Ok(vec![part]),
             false => rejected("the policy of this file takes no paths".to_owned()),
         };
     }
     let takers: Vec<usize> =
-        (0..manifests.len()).filter(|part| has(*part, &setting.knob)).collect();
+        voices.parts().filter(|part| voices.has_knob(*part, &setting.knob)).collect();
     match takers.is_empty() {
         true => rejected("no policy of the overlay has such a knob".to_owned()),
         false => Ok(takers),
@@ -146,14 +149,17 @@ struct Stack {
 
 impl Stack {
     /// The base's entries, and on top of them what each rule says, in order.
-    fn new(overlay: &Overlay, manifests: &[Manifest]) -> Result<Self, Error> {
-        let base = manifests.first().map(|manifest| manifest.entries.as_slice());
-        let base = base.unwrap_or_default().iter().cloned();
-        let mut stack = Stack { entries: base.map(|entry| (entry, Answer::Part(0))).collect() };
+    fn new(overlay: &Overlay, voices: &mut Voices<'_>) -> Result<Self, Error> {
+        let base = voices.manifest(0).entries.iter().cloned();
+        let mut stack = Stack { entries: base.map(|entry| (entry, Answer::Voice(0))).collect() };
         for (place, rule) in overlay.rules.iter().enumerate() {
             let done = match rule.action {
-                Action::Policy(part) => stack.put(rule, part, manifests.get(part)),
-                _ => stack.set(rule, place),
+                Action::Policy(part) => {
+                    let voice = voices.turned(part, rule)?;
+                    stack.put(rule, voice, voices.manifest(voice))
+                }
+                Action::Keep => stack.turn(rule, voices)?,
+                Action::Mask | Action::Deny | Action::Text(_) => stack.set(rule, place),
             };
             done.map_err(|reason| Error::Manifest(format!("{}: {reason}", rule.place)))?;
         }
@@ -165,12 +171,11 @@ impl Stack {
     }
 
     /// Takes from a policy the files that the rule matches.
-    fn put(&mut self, rule: &Rule, part: usize, manifest: Option<&Manifest>) -> Result<(), String> {
-        let entries = manifest.map(|manifest| manifest.entries.as_slice()).unwrap_or_default();
+    fn put(&mut self, rule: &Rule, voice: usize, manifest: &Manifest) -> Result<(), String> {
         let mut is_empty = true;
-        for entry in entries.iter().filter(|entry| rule.paths.matches(&entry.path)) {
+        for entry in manifest.entries.iter().filter(|entry| rule.paths.matches(&entry.path)) {
             is_empty = false;
-            let new = (entry.clone(), Answer::Part(part));
+            let new = (entry.clone(), Answer::Voice(voice));
             match self.entries.iter_mut().find(|(known, _)| known.path == entry.path) {
                 Some(known) => *known = new,
                 None => self.entries.push(new),
@@ -180,6 +185,33 @@ impl Stack {
             true => Err(format!("the policy serves nothing at {}", rule.paths)),
             false => Ok(()),
         }
+    }
+
+    /// Turns knobs for the files that the rule matches, whoever renders them.
+    fn turn(&mut self, rule: &Rule, voices: &mut Voices<'_>) -> Result<Result<(), String>, Error> {
+        let is_meant = |entry: &Entry| rule.paths.matches(&entry.path);
+        let mut rendering = Vec::new();
+        for (_, answer) in self.entries.iter().filter(|(entry, _)| is_meant(entry)) {
+            if let Answer::Voice(voice) = answer
+                && !rendering.contains(voice)
+            {
+                rendering.push(*voice);
+            }
+        }
+        if rendering.is_empty() {
+            return Ok(Err(format!("no policy renders anything at {}", rule.paths)));
+        }
+        let turned = voices.all_turned(&rendering, rule)?;
+        self.entries.retain_mut(|(entry, answer)| {
+            let new = turned.iter().find(|(old, _)| *answer == Answer::Voice(*old));
+            let Some((_, new)) = new.filter(|_| is_meant(entry)) else { return true };
+            // Settings may change what a file is made of, or take it away.
+            let mut entries = voices.manifest(*new).entries.iter();
+            let Some(other) = entries.find(|other| other.path == entry.path) else { return false };
+            (*entry, *answer) = (other.clone(), Answer::Voice(*new));
+            true
+        });
+        Ok(Ok(()))
     }
 
     /// Changes the files that the rule matches, or adds the one that it names.

@@ -13,7 +13,10 @@
 #![cfg_attr(target_family = "wasm", no_std)]
 
 use vproc_sdk::Kind;
+use vproc_sdk::explanation::{Explanation, Provenance, everywhere};
 use vproc_sdk::prelude::*;
+
+const REASON: &str = "the same on every machine";
 
 macro_rules! frozen {
     ($($path:literal)*) => { [$(($path, include_str!(concat!("machine", $path)))),*] };
@@ -39,13 +42,18 @@ impl Policy for Frozen {
     fn entry(entry: Entry) -> Option<Entry> {
         let is_listed = entry.kind != Kind::File || entry.path.contains('*');
         match text(&entry.path) {
-            Some(_) => Some(entry.constant("the same on every machine")),
+            Some(_) => Some(entry.constant(REASON)),
             None => (!is_listed).then(|| entry.masked("differs from machine to machine")),
         }
     }
 
     fn render(path: &str, _: &Snapshot<'_>, _: Next) -> Result<Rendered, Error> {
         text(path).map(Rendered::from).ok_or(Error::UnsupportedPath)
+    }
+
+    fn explain(path: &str, _: &Snapshot<'_>, _: Next) -> Result<Explanation, Error> {
+        let text = text(path).ok_or(Error::UnsupportedPath)?;
+        Ok(everywhere(text, Provenance::Constant, REASON))
     }
 }
 
@@ -54,7 +62,7 @@ vproc_sdk::export!(Frozen);
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{FILES, Frozen};
+    use super::{FILES, Frozen, REASON};
     use vproc_sdk::capture::Machine;
 
     #[test]
@@ -73,5 +81,13 @@ mod tests {
         for other in ["v2-6.12-host", "handmade-s390x"] {
             assert_eq!(texts(other), texts_of_one, "{other}");
         }
+    }
+    #[test]
+    fn each_line_says_why() {
+        let machine = Machine::read("../../../fixtures/v1-run-256m.json").unwrap();
+        let explained = machine.explanation::<Frozen>("/proc/meminfo").unwrap();
+        assert_eq!(machine.text::<Frozen>("/proc/meminfo").as_ref(), Ok(&explained.text));
+        assert_eq!(explained.fields.len(), explained.text.lines().count());
+        assert!(explained.fields.iter().all(|field| field.reason == REASON));
     }
 }

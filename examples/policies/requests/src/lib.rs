@@ -19,6 +19,7 @@
 
 #![cfg_attr(target_family = "wasm", no_std)]
 
+use vproc_sdk::explanation::{Explanation, Origin};
 use vproc_sdk::prelude::*;
 use vproc_sdk::text::number;
 
@@ -42,24 +43,76 @@ impl Policy for Requests {
     }
 
     fn render(path: &str, snapshot: &Snapshot<'_>, next: Next) -> Result<Rendered, Error> {
-        let known = |key| snapshot.text(key).and_then(|text| number(text.trim()));
-        let soft = known("memory.soft_limit_in_bytes");
-        let bytes = known("memory.min").max(known("memory.low")).filter(|b| *b > 0).or(soft);
-        let bytes = bytes.map(|bytes| bytes.to_string());
-        let weight = known("cpu.weight").filter(|weight| *weight != 100);
-        let weight = weight.map(|weight| (shares(weight) * 100 / 1024).max(1).to_string());
+        next.render(path, &Asked::of(snapshot).in_place_of_limits(snapshot))
+    }
+
+    fn explain(path: &str, snapshot: &Snapshot<'_>, next: Next) -> Result<Explanation, Error> {
+        let asked = Asked::of(snapshot);
+        let mut explained = next.explain(path, &asked.in_place_of_limits(snapshot))?;
+        // Not in the name of a limit that says something else.
+        for step in &mut explained.steps {
+            match (&mut step.from, &asked) {
+                (
+                    Origin::Input { key, level: 0, raw, .. },
+                    Asked { memory: Some((of, bytes)), .. },
+                ) if LIMITS.contains(key) && raw == bytes => {
+                    *key = of;
+                    if !explained.inputs.contains(of) {
+                        explained.inputs.push(of);
+                    }
+                }
+                (from @ Origin::Input { key: WEIGHT, .. }, Asked { weight: Some(_), .. }) => {
+                    *from = Origin::Given(CONVERTED);
+                }
+                _ => {}
+            }
+        }
+        Ok(explained)
+    }
+}
+
+const LIMITS: [&str; 2] = ["memory.max", "memory.limit_in_bytes"];
+const WEIGHT: &str = "cpu.weight";
+const CONVERTED: &str = "hundredths of a CPU, from cpu.weight as runtimes convert";
+
+/// What a container asked for.
+struct Asked {
+    /// Bytes, and the input that says so.
+    memory: Option<(&'static str, String)>,
+    /// A weight of which 100 is a CPU.
+    weight: Option<String>,
+}
+
+fn known(snapshot: &Snapshot<'_>, key: &str) -> Option<u64> {
+    snapshot.text(key).and_then(|text| number(text.trim()))
+}
+
+impl Asked {
+    fn of(snapshot: &Snapshot<'_>) -> Self {
+        let amount = |key| known(snapshot, key).map(|bytes| (bytes, key));
+        let memory = amount("memory.low").max(amount("memory.min")).filter(|(b, _)| *b > 0);
+        let memory = memory.or(amount("memory.soft_limit_in_bytes"));
+        let weight = known(snapshot, WEIGHT).filter(|weight| *weight != 100);
+        Asked {
+            memory: memory.map(|(bytes, key)| (key, bytes.to_string())),
+            weight: weight.map(|weight| (shares(weight) * 100 / 1024).max(1).to_string()),
+        }
+    }
+
+    fn in_place_of_limits<'a>(&'a self, snapshot: &Snapshot<'a>) -> Snapshot<'a> {
         let mut asked = snapshot.clone();
-        for key in ["memory.max", "memory.limit_in_bytes"] {
+        for key in LIMITS {
             // What is above the limit cannot be had.
-            let limit = known(key).unwrap_or(u64::MAX);
-            if let Some(bytes) = bytes.as_deref().filter(|b| number(b).is_some_and(|b| b < limit)) {
+            let limit = known(snapshot, key).unwrap_or(u64::MAX);
+            let bytes = self.memory.as_ref().map(|(_, bytes)| bytes.as_str());
+            if let Some(bytes) = bytes.filter(|b| number(b).is_some_and(|b| b < limit)) {
                 asked = asked.with(key, 0, Content::Text(bytes));
             }
         }
-        if let Some(weight) = &weight {
-            asked = asked.with("cpu.weight", 0, Content::Text(weight));
+        if let Some(weight) = &self.weight {
+            asked = asked.with(WEIGHT, 0, Content::Text(weight));
         }
-        next.render(path, &asked)
+        asked
     }
 }
 
@@ -73,7 +126,7 @@ vproc_sdk::export!(Requests);
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::Requests;
+    use super::{CONVERTED, Origin, Requests};
     use vproc_sdk::capture::Machine;
 
     /// A container of Kubernetes: 128 MiB and a CPU asked for, 384 MiB and one and a half allowed.
@@ -90,5 +143,25 @@ mod tests {
         assert_eq!(total(&pod()), "MemTotal:         131072 kB");
         let online = pod().text::<Requests>("/sys/devices/system/cpu/online");
         assert_eq!(online.as_deref(), Ok("0\n"));
+    }
+    #[test]
+    fn a_request_is_named_where_it_counts() {
+        let explained = pod().explanation::<Requests>("/proc/meminfo").unwrap();
+        assert_eq!(Ok(&explained.text), pod().text::<Requests>("/proc/meminfo").as_ref());
+        let of = |key: &str| {
+            let mut steps = explained.steps.iter();
+            steps.find_map(|step| match &step.from {
+                Origin::Input { key: known, raw, .. } if *known == key => Some((*raw, step.value)),
+                _ => None,
+            })
+        };
+        assert_eq!(of("memory.min"), Some(("134217728", 134_217_728)));
+        assert!(explained.inputs.contains(&"memory.min"));
+        assert_eq!(of("memory.max"), None);
+        let explained = pod().explanation::<Requests>("/proc/stat").unwrap();
+        let mut converted =
+            explained.steps.iter().filter(|s| matches!(s.from, Origin::Given(CONVERTED)));
+        // 39 are 1024 shares, but for rounding.
+        assert_eq!(converted.next().map(|step| step.value), Some(97));
     }
 }

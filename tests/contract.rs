@@ -8,7 +8,7 @@ use std::fs;
 use std::process::{Command, Output};
 use vproc_runtime::{Engine, Error, Options, Policy, Refusal, Version};
 use vproc_snapshot::{Capture, Class, Environment, Kind, Setting, Source};
-use vproc_tests::{OF_0_1, empty, environment};
+use vproc_tests::{OF_0_1, empty, environment, puppet};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/v2-6.1-run-96m.json");
 const WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit");
@@ -209,5 +209,12 @@ fn released_versions_do_not_change() {
         .collect();
     kept.sort();
     assert_eq!(kept, released, "wit/released/SHA256SUMS has one line for each version");
+    // Who releases a version adds a policy of it, which later hosts have to take.
+    let engine = Engine::new(Options::default()).unwrap();
+    let guests = [OF_0_1, &puppet("")].map(|guest| Policy::compile(&engine, guest).unwrap());
+    for own in &kept {
+        let is_of_it = |guest: &Policy| guest.version().is_some_and(|v| v.to_string() == *own);
+        assert!(guests.iter().any(is_of_it), "no policy in tests/guests is of the released {own}");
+    }
     assert!(released.contains(&"0.1.0".to_owned()));
 }

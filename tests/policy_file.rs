@@ -77,21 +77,6 @@ fn a_policy_that_breaks_the_rules_is_not_fit() {
 }
 
 #[test]
-fn the_hosts_numbers_are_missed_by_nobody() {
-    let (_directory, file) = with(&puppet("host=/proc/meminfo show=host"));
-    let capture = fixture("v2-6.1-run-96m");
-    let arguments = ["check", &file, "--only", "--capture", &capture];
-    let report = json(&policy(&[&arguments[..], &["--json"]].concat()));
-    let findings = findings(&report);
-    let leaks = |path: &str| findings.iter().any(|(c, p, _)| c == "leaks" && p == path);
-    assert!(leaks("/proc/meminfo") && leaks("/proc/puppet"), "{findings:#?}");
-    // And what no reader of the kernel's file could read.
-    assert!(findings.iter().any(|(c, p, _)| c == "layout" && p == "/proc/stat"), "{findings:#?}");
-    let page = printed(&policy(&arguments));
-    assert!(page.contains("Not fit to be used.") && page.contains("error: leaks: /proc"), "{page}");
-}
-
-#[test]
 fn what_is_accepted_is_compared() {
     let (directory, file) = with(&puppet("letter=A"));
     let captures = directory.path().join("captures");
@@ -150,6 +135,23 @@ fn a_policy_says_what_it_is() {
     let report = json(&output);
     assert_eq!((&report["name"], &report["imports"]), (&"default".into(), &Value::Array(vec![])));
     assert!(report["size"].as_u64() > Some(100_000) && report["wit"] == "vproc:policy@0.2.0");
+    let entries = report["entries"].as_array().unwrap();
+    let uptime = entries.iter().find(|entry| entry["path"] == "/proc/uptime").unwrap();
+    let needs: Vec<&Value> = uptime["needs"].as_array().unwrap().iter().collect();
+    assert!(needs.iter().any(|need| need["source"] == "process:init/stat"), "{needs:?}");
+    let knobs = report["knobs"].as_array().unwrap();
+    assert!(
+        knobs.iter().any(|knob| knob["name"] == "cpus" && knob["default"] == "quota"),
+        "{knobs:?}"
+    );
+    // The same for people.
+    let page = printed(&policy(&["inspect", "--needs"]));
+    let below =
+        page.split("  /proc/uptime\n").nth(1).or_else(|| page.split(" /proc/uptime\n").nth(1));
+    let below: Vec<&str> = below.unwrap().lines().take_while(|l| l.starts_with("      ")).collect();
+    assert_eq!(below.len(), needs.len(), "{below:?}");
+    assert!(below.contains(&"      process:init/stat") && page.contains("\n  cpus="), "{page}");
+    assert!(!printed(&policy(&["inspect"])).contains("process:init/stat"));
     let (_directory, file) = with(HOSTILE);
     let page = printed(&policy(&["inspect", &file]));
     assert!(page.starts_with("hostile 6.6.6, ") && page.contains("wasi:cli"), "{page}");

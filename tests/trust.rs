@@ -122,6 +122,13 @@ fn each_file_of_an_overlay_needs_a_rule() {
     assert_failure(refused(), 6, &["no rule of", "mine.toml"]);
     rules(here, &(allow(overlay.as_bytes()) + &allow(&policy)));
     is_rendered(&render(here, "mine.toml", &TRUST));
+    let pushed = command::failed(&[
+        "policy",
+        "push",
+        here.join("mine.toml").to_str().unwrap(),
+        "localhost:1/policy:1",
+    ]);
+    assert_failure(pushed, 2, &["an overlay, which cannot be pushed", "push those"]);
     // A pin is of the overlay and its parts together.
     let file = here.join("mine.toml");
     let inspected = command::printed(&["policy", "inspect", file.to_str().unwrap()]);
@@ -162,6 +169,17 @@ fn what_openssl_signs_is_verified() {
         let key = format!("[[allow]]\nkey = {:?}\n", here.join("key.pub"));
         rules(here, &key);
         is_rendered(&render(here, "mine.wasm", &TRUST));
+        // What nobody asked to be checked was not.
+        let file = here.join("mine.wasm");
+        let (file, public) = (file.to_str().unwrap(), here.join("key.pub"));
+        let unchecked = command::printed(&["policy", "verify", file]);
+        assert!(unchecked.contains("signature present, not checked: no --key"), "{unchecked}");
+        let with_key = ["policy", "verify", file, "--key", public.to_str().unwrap()];
+        let checked = command::printed(&with_key);
+        assert!(
+            checked.contains("signed  by key") && !checked.contains("not checked"),
+            "{checked}"
+        );
         // The key itself, in the rules.
         let pem = fs::read_to_string(here.join("key.pub")).unwrap();
         rules(here, &format!("[[allow]]\nkey = \"\"\"\n{pem}\"\"\"\n"));

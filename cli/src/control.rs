@@ -2,7 +2,7 @@
 
 use crate::admission::{pinned, with_full_path};
 use crate::failure::{Exit, Failure};
-use crate::{output, policy_file, scaffold, shipping};
+use crate::{output, policy_check, policy_file, scaffold, shipping};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -86,7 +86,7 @@ pub(crate) struct Status {
 pub(crate) enum Policy {
     New(scaffold::New),
     Inspect(policy_file::Inspect),
-    Check(policy_file::Check),
+    Check(policy_check::Check),
     Test(policy_file::Test),
     Replay(policy_file::Replay),
     Precompile(policy_file::Precompile),
@@ -167,7 +167,7 @@ pub(crate) fn policy(command: &Policy) -> Result<ExitCode, Failure> {
     match command {
         Policy::New(arguments) => return scaffold::new(arguments),
         Policy::Inspect(arguments) => return policy_file::inspect(arguments),
-        Policy::Check(arguments) => return policy_file::check(arguments),
+        Policy::Check(arguments) => return policy_check::check(arguments),
         Policy::Test(arguments) => return policy_file::test(arguments),
         Policy::Replay(arguments) => return policy_file::replay(arguments),
         Policy::Precompile(arguments) => return policy_file::precompile(arguments),

@@ -18,6 +18,7 @@ mod ls;
 mod mount;
 mod output;
 mod policy;
+mod policy_check;
 mod policy_file;
 mod private_mount;
 mod readings;

@@ -1,5 +1,5 @@
-//! Trying out a policy that is a file: `policy inspect`, `check`, `test`,
-//! `replay` and `precompile`. None of them needs privileges or a mount.
+//! Trying out a policy that is a file: `policy inspect`, `test`, `replay` and
+//! `precompile`. None of them needs privileges or a mount.
 
 use crate::admission::pinned;
 use crate::failure::{Exit, Failure};
@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use vproc_check::{Finding, Named, Report, Severity, Summary, bundled};
 use vproc_linux::Host;
 use vproc_runtime::{Engine, Options, Policy};
 use vproc_snapshot::pattern::is_pattern;
@@ -27,39 +26,16 @@ pub(crate) struct Inspect {
     #[arg(value_name = "FILE[@sha256:HEX]", value_parser = pinned())]
     file: Option<Pinned>,
 
+    /// Turn a knob of the policy, such as cpus=cpuset or /proc/stat=deny; may be
+    /// given several times
     #[arg(long = "set", value_name = "KNOB=VALUE", value_parser = setting)]
     settings: Vec<Setting>,
 
-    /// Print JSON for scripts
+    /// Print the inputs of each file below it
     #[arg(long)]
-    json: bool,
-}
+    needs: bool,
 
-/// Say whether a policy is fit to be used
-///
-/// Renders recorded machines with it: as they are, twice, with inputs that are
-/// missing, cut off or absurd, and with marks in the host's numbers, to see
-/// whether they come out. Traps, limits, wrapped numbers, files that parsers
-/// cannot read or that contradict one another, and leaks are errors. Exits with
-/// 1 if there is one.
-#[derive(clap::Args)]
-pub(crate) struct Check {
-    /// The policy; the embedded one if left out
-    #[arg(value_name = "FILE[@sha256:HEX]", value_parser = pinned())]
-    file: Option<Pinned>,
-
-    /// Captures to render beside the bundled ones
-    #[arg(long = "capture", value_name = "CAPTURE.json")]
-    captures: Vec<PathBuf>,
-
-    /// Leave the bundled captures out
-    #[arg(long, requires = "captures")]
-    only: bool,
-
-    #[arg(long = "set", value_name = "KNOB=VALUE", value_parser = setting)]
-    settings: Vec<Setting>,
-
-    /// Print JSON for scripts
+    /// Print JSON for scripts; it has the inputs, too
     #[arg(long)]
     json: bool,
 }
@@ -88,6 +64,8 @@ pub(crate) struct Test {
     #[arg(long)]
     update: bool,
 
+    /// Turn a knob of the policy, such as cpus=cpuset or /proc/stat=deny; may be
+    /// given several times
     #[arg(long = "set", value_name = "KNOB=VALUE", value_parser = setting)]
     settings: Vec<Setting>,
 }
@@ -111,6 +89,8 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "OTHER.wasm[@sha256:HEX]", value_parser = pinned())]
     compare: Option<Pinned>,
 
+    /// Turn a knob of FILE, such as cpus=cpuset or /proc/stat=deny; may be given
+    /// several times. The other policy's knobs stay as they are
     #[arg(long = "set", value_name = "KNOB=VALUE", value_parser = setting)]
     settings: Vec<Setting>,
 
@@ -121,8 +101,8 @@ pub(crate) struct Replay {
 
 /// Compile a policy, so that its first use on this machine is a fast one
 ///
-/// Fills the cache of compiled policies of this user, which `render`, `ls`,
-/// `capture` and `run` load from.
+/// Fills the cache of compiled policies of this user, which every command that
+/// takes a policy loads from, and the workers of a mount that this user starts.
 #[derive(clap::Args)]
 pub(crate) struct Precompile {
     /// The policy
@@ -131,18 +111,18 @@ pub(crate) struct Precompile {
 }
 
 /// A policy and where it came from.
-struct Opened {
-    name: String,
-    component: Vec<u8>,
-    policy: Policy,
+pub(crate) struct Opened {
+    pub(crate) name: String,
+    pub(crate) component: Vec<u8>,
+    pub(crate) policy: Policy,
 }
 
-fn engine() -> Result<Engine, Failure> {
+pub(crate) fn engine() -> Result<Engine, Failure> {
     Engine::new(Options::default())
         .map_err(|error| Failure::new(Exit::Host, format!("cannot set up: {error}")))
 }
 
-fn open(engine: &Engine, file: Option<&Pinned>) -> Result<Opened, Failure> {
+pub(crate) fn open(engine: &Engine, file: Option<&Pinned>) -> Result<Opened, Failure> {
     let Some(file) = file else {
         let name = "the embedded policy".to_owned();
         let policy = vproc_default::load(engine, None).map_err(|error| {
@@ -206,92 +186,20 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<ExitCode, Failure> {
     };
     let _ = writeln!(page, "imports   {imports}");
     let sources = Manifest::sources(&manifest.entries).len();
-    let _ = writeln!(page, "inputs    {sources} different ones");
+    let hint = if arguments.needs { "" } else { "; --needs lists them" };
+    let _ = writeln!(page, "inputs    {sources} different ones{hint}");
     let _ = writeln!(page, "\n{} files:", manifest.entries.len());
     for entry in &manifest.entries {
         let _ = writeln!(page, "  {} {:<9} {}", ls::mode(entry), entry.class.as_str(), entry.path);
+        for need in entry.needs.iter().filter(|_| arguments.needs) {
+            let _ = writeln!(page, "      {}", need.source);
+        }
     }
     let _ = writeln!(page, "\n{} knobs:", manifest.knobs.len());
     for knob in &manifest.knobs {
         let _ = writeln!(page, "  {}={} (default: {})", knob.name, knob.values, knob.default);
     }
     output::write(page.as_bytes()).map(|()| ExitCode::SUCCESS)
-}
-
-pub(crate) fn check(arguments: &Check) -> Result<ExitCode, Failure> {
-    let engine = engine()?;
-    let opened = open(&engine, arguments.file.as_ref())?;
-    let mut captures = if arguments.only { Vec::new() } else { bundled() };
-    for path in &arguments.captures {
-        captures.push(Named::new(path.display().to_string(), read_capture(path)?));
-    }
-    let report = vproc_check::check(
-        &engine,
-        &opened.policy,
-        opened.component.len(),
-        &arguments.settings,
-        &captures,
-    )
-    .map_err(|error| Failure::policy(format_args!("cannot check {}", opened.name), &error, ""))?;
-    if arguments.json {
-        #[derive(Serialize)]
-        struct Printed<'a> {
-            fit: bool,
-            checks: Vec<Summary>,
-            #[serde(flatten)]
-            report: &'a Report,
-        }
-        let checks = report.summaries();
-        output::write_json(&Printed { fit: report.is_fit(), checks, report: &report })?;
-    } else {
-        output::write(page(&opened.name, &report, captures.len()).as_bytes())?;
-    }
-    Ok(if report.is_fit() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Findings that are printed of one check; --json has them all.
-const SHOWN: usize = 5;
-
-fn page(name: &str, report: &Report, captures: usize) -> String {
-    let mut page = String::new();
-    let (own, version) = (&report.name, &report.version);
-    let _ = writeln!(page, "{own} {version} ({name}) on {captures} captures\n");
-    for Summary { check, cases, errors, warnings } in report.summaries() {
-        let verdict = match (errors, warnings) {
-            (0, 0) => "ok".to_owned(),
-            (0, warnings) => format!("{warnings} warnings"),
-            (errors, 0) => format!("{errors} errors"),
-            (errors, warnings) => format!("{errors} errors, {warnings} warnings"),
-        };
-        let _ = writeln!(page, "{:<12} {cases:>7} cases  {verdict}", check.as_str());
-        let of = |severity| {
-            let findings = report.findings.iter();
-            findings.filter(move |f: &&Finding| f.check == check && f.severity == severity)
-        };
-        let findings: Vec<_> = of(Severity::Error).chain(of(Severity::Warning)).collect();
-        for finding in findings.iter().take(SHOWN) {
-            let _ = writeln!(page, "  {finding}");
-        }
-        if findings.len() > SHOWN {
-            let _ = writeln!(page, "  … and {} more; --json has all", findings.len() - SHOWN);
-        }
-    }
-    let both: Vec<(f64, f64)> =
-        report.costs.iter().filter_map(|cost| Some((cost.micros, cost.default_micros?))).collect();
-    if !both.is_empty() {
-        let sum = |of: fn(&(f64, f64)) -> f64| both.iter().map(of).sum::<f64>();
-        let (own, default) = (sum(|both| both.0), sum(|both| both.1));
-        let _ = writeln!(
-            page,
-            "\nTime to render the {} files that the default policy has, too: {own:.0} µs, \
-             {:.2} times the default's.",
-            both.len(),
-            own / default.max(f64::MIN_POSITIVE)
-        );
-    }
-    let verdict = if report.is_fit() { "Fit to be used." } else { "Not fit to be used." };
-    let _ = writeln!(page, "\n{verdict}");
-    page
 }
 
 /// Every file of a capture as a policy renders it, or why it cannot.

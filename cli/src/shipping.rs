@@ -42,7 +42,7 @@ impl Access {
 /// reference with the digest, which is what to sign and to pull.
 #[derive(clap::Args)]
 pub(crate) struct Push {
-    /// The policy
+    /// The policy: a component, not an overlay
     #[arg(value_name = "FILE.wasm[@sha256:HEX]", value_parser = pinned())]
     file: Pinned,
 
@@ -120,6 +120,14 @@ pub(crate) fn push(arguments: &Push) -> Result<ExitCode, Failure> {
         size: usize,
     }
     let Push { file, reference, access, json } = arguments;
+    if file.file.extension().is_some_and(|extension| extension == "toml") {
+        let message = format!(
+            "{} is an overlay, which cannot be pushed: a registry keeps single components; push \
+             those that it names, and keep it as a file beside them",
+            file.file.display()
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let component = admit(file, None)?.bytes;
     let interface = interface(&file.file, &component)?;
     let pushed = vproc_registry::push(reference, &component, &interface, &access.options())?;
@@ -255,8 +263,14 @@ pub(crate) fn verify(arguments: &Verify) -> Result<ExitCode, Failure> {
     let mut page = format!("{name} may be used\nsha256  {sha256}\n");
     let rule = rule.unwrap_or("none: there is no /etc/vproc/trust.toml, so any file may be used");
     let _ = writeln!(page, "rule    {rule}");
-    if let Some(key) = signed_by {
-        let _ = writeln!(page, "signed  by key {key}");
+    match signed_by {
+        Some(key) => {
+            let _ = writeln!(page, "signed  by key {key}");
+        }
+        None if vproc_trust::signature_file(&file.file).exists() => {
+            page.push_str("signed  signature present, not checked: no --key\n");
+        }
+        None => {}
     }
     output::write(page.as_bytes()).map(|()| ExitCode::SUCCESS)
 }

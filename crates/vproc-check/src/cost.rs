@@ -5,7 +5,7 @@ use crate::trial::{File, Trial};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 use vproc_runtime::Policy;
-use vproc_snapshot::{Manifest, Readings};
+use vproc_snapshot::Readings;
 
 /// What a render of one file takes, in an instance that has rendered before.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,7 +26,7 @@ const ROUNDS: usize = 15;
 /// What is worth a word: longer than a reader would notice.
 const SLOW: Duration = Duration::from_millis(10);
 
-pub(crate) fn check(trial: &Trial<'_>, manifest: &Manifest, report: &mut Report) {
+pub(crate) fn check(trial: &Trial<'_>, files: &[File<'_>], report: &mut Report) {
     // One machine is enough.
     if trial.readings.is_host || !report.costs.is_empty() {
         return;
@@ -34,12 +34,11 @@ pub(crate) fn check(trial: &Trial<'_>, manifest: &Manifest, report: &mut Report)
     let default = trial.default_manifest();
     let mut plain = trial.readings.clone();
     plain.environment.settings.clear();
-    for file in trial.files(manifest) {
-        let Some(own) = median(trial.policy, &file, &trial.readings) else { continue };
-        let other = default.as_ref().and_then(|manifest| {
-            let entry = manifest.entry(&file.entry.path)?;
-            median(trial.default, &File { entry, path: file.path.clone() }, &plain)
-        });
+    for file in files.iter().filter(|file| file.is_sample) {
+        let Some(own) = median(trial.policy, file, &trial.readings) else { continue };
+        let other = default
+            .as_ref()
+            .and_then(|manifest| median(trial.default, &trial.of_default(manifest, file)?, &plain));
         report.tried(Check::Cost);
         if own > SLOW {
             let message = format!("a render takes {own:?}");
@@ -48,7 +47,7 @@ pub(crate) fn check(trial: &Trial<'_>, manifest: &Manifest, report: &mut Report)
         }
         let micros = |time: Duration| time.as_secs_f64() * 1e6;
         report.costs.push(Cost {
-            path: file.path,
+            path: file.path.clone(),
             capture: trial.name.to_owned(),
             micros: micros(own),
             default_micros: other.map(micros),
@@ -57,7 +56,7 @@ pub(crate) fn check(trial: &Trial<'_>, manifest: &Manifest, report: &mut Report)
 }
 
 fn median(policy: &Policy, file: &File<'_>, readings: &Readings) -> Option<Duration> {
-    let snapshot = readings.snapshot(file.entry, None).ok()?;
+    let snapshot = readings.snapshot_at(file.entry, &file.path, None).ok()?;
     let mut instance = policy.instance().ok()?;
     let mut times = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {

@@ -1,10 +1,10 @@
 //! Says whether a policy is fit to be used: what it declares, and how it
 //! renders recorded machines, as they are and with inputs that are missing,
-//! cut off or absurd.
+//! cut off or absurd, or with a state that is not its own.
 //!
-//! The default policy stands beside it as the measure: a number of the host
-//! that only the other one shows is a leak, and its time is what a render may
-//! cost.
+//! The default policy stands beside it as the measure: what of the host only the
+//! other one shows is a leak, its lines are those of the kernel, and its time is
+//! what a render may cost. [`Report::not_judged`] says what was left out.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,13 +22,20 @@
 mod agreement;
 mod bundled;
 mod cost;
+mod figures;
+mod grammar;
+mod invariants;
 mod layout;
 mod leaks;
+mod marks;
 mod numbers;
+mod pattern;
 mod readers;
 mod report;
 mod rough;
+mod skeleton;
 mod smooth;
+mod state;
 mod trial;
 
 pub use bundled::{Named, bundled, recorded};
@@ -73,13 +80,16 @@ pub fn check(
             report.find(Finding::new(Check::Contract, Severity::Error, refused.to_string()));
             break;
         }
-        let shown = smooth::check(&trial, &manifest, &mut report);
+        let files = trial.files(&manifest);
+        let shown = smooth::check(&trial, &files, &mut report);
+        report.saw(&manifest, &files);
         numbers::check(&trial, &manifest, &shown, &mut report);
-        layout::check(&trial, &shown, &mut report);
+        layout::check(&trial, &files, &shown, &mut report);
         agreement::check(&trial, &shown, &mut report);
-        leaks::check(&trial, &manifest, &mut report);
-        rough::check(&trial, &manifest, &mut report);
-        cost::check(&trial, &manifest, &mut report);
+        leaks::check(&trial, &files, &shown, &mut report);
+        rough::check(&trial, &files, &mut report);
+        state::check(&trial, &files, &mut report);
+        cost::check(&trial, &files, &mut report);
     }
     Ok(report)
 }

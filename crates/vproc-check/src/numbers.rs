@@ -5,8 +5,9 @@ use crate::smooth::Shown;
 use crate::trial::Trial;
 use vproc_snapshot::{Class, Manifest};
 
-/// Files in which a number below zero has a meaning: a priority of swap.
-const SIGNED: &[&str] = &["/proc/swaps"];
+/// Files in which a number below zero has a meaning: a priority of swap, a
+/// parameter of the kernel.
+const SIGNED: &[&str] = &["/proc/swaps", "/proc/cmdline", "/proc/bootconfig"];
 
 pub(crate) fn check(trial: &Trial<'_>, manifest: &Manifest, shown: &Shown, report: &mut Report) {
     for (path, text) in shown {

@@ -1,11 +1,12 @@
 //! What was found.
 
 use crate::Cost;
+use crate::trial::File;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use vproc_runtime::Policy;
-use vproc_snapshot::Manifest;
+use vproc_snapshot::{Class, Entry, Kind, Manifest};
 
 /// What was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -29,13 +30,15 @@ pub enum Check {
     Missing,
     /// Inputs that are cut off or absurd do no harm.
     Malformed,
+    /// The state of a file and what containers write serve it, and do no harm.
+    State,
     /// The time of a render.
     Cost,
 }
 
 impl Check {
     /// Every check, in the order in which they are made.
-    pub const ALL: [Check; 10] = [
+    pub const ALL: [Check; 11] = [
         Check::Contract,
         Check::Renders,
         Check::Determinism,
@@ -45,6 +48,7 @@ impl Check {
         Check::Leaks,
         Check::Missing,
         Check::Malformed,
+        Check::State,
         Check::Cost,
     ];
 
@@ -60,6 +64,7 @@ impl Check {
             Check::Leaks => "leaks",
             Check::Missing => "missing",
             Check::Malformed => "malformed",
+            Check::State => "state",
             Check::Cost => "cost",
         }
     }
@@ -162,6 +167,12 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How long renders took.
     pub costs: Vec<Cost>,
+    /// Entries that were rendered on no machine, because none has their inputs.
+    pub not_rendered: BTreeSet<String>,
+    /// Entries that pass on the host's file: neither leaks nor layout are looked for.
+    pub passed: BTreeSet<String>,
+    #[serde(skip)]
+    rendered: BTreeSet<String>,
     #[serde(skip)]
     cases: BTreeMap<Check, u64>,
     /// Files whose render does not end: to wait for one is enough.
@@ -179,6 +190,9 @@ impl Report {
             entries: 0,
             findings: Vec::new(),
             costs: Vec::new(),
+            not_rendered: BTreeSet::new(),
+            passed: BTreeSet::new(),
+            rendered: BTreeSet::new(),
             cases: BTreeMap::new(),
             given_up: BTreeSet::new(),
         }
@@ -198,6 +212,17 @@ impl Report {
         self.version.clone_from(&manifest.version);
         self.entries = manifest.entries.len();
         self.tried(Check::Contract);
+    }
+
+    /// These files were rendered on a machine.
+    pub(crate) fn saw(&mut self, manifest: &Manifest, files: &[File<'_>]) {
+        self.rendered.extend(files.iter().map(|file| file.entry.path.clone()));
+        let has_text = |entry: &&Entry| entry.kind == Kind::File && entry.class != Class::Denied;
+        let declared = manifest.entries.iter().filter(has_text).map(|entry| entry.path.clone());
+        self.not_rendered.extend(declared);
+        self.not_rendered.retain(|path| !self.rendered.contains(path));
+        let passed = manifest.entries.iter().filter(|entry| entry.class == Class::Passed);
+        self.passed.extend(passed.map(|entry| entry.path.clone()));
     }
 
     /// Something was looked at.
@@ -221,6 +246,32 @@ impl Report {
     /// Whether the policy may be used: whether no finding is an error.
     pub fn is_fit(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity != Severity::Error)
+    }
+
+    /// What was left out, a line each.
+    pub fn not_judged(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut line = |why: &str, paths: Vec<&str>| {
+            if let [first, rest @ ..] = paths.as_slice() {
+                let more = if rest.is_empty() { "" } else { ", …" };
+                lines.push(format!("{} {why} ({first}{more})", paths.len()));
+            }
+        };
+        let of_processes = |path: &&String| path.starts_with("/proc/*/");
+        let (processes, others): (Vec<_>, Vec<_>) =
+            self.not_rendered.iter().partition(of_processes);
+        fn names(paths: Vec<&String>) -> Vec<&str> {
+            paths.into_iter().map(String::as_str).collect()
+        }
+        line("files of processes, which captures do not have", names(processes));
+        line("files of which no capture has the inputs", names(others));
+        line("files that are passed on as the host has them", names(self.passed.iter().collect()));
+        let without = self.findings.iter().filter(|finding| {
+            finding.check == Check::Layout && finding.severity == Severity::Warning
+        });
+        let paths = without.filter_map(|finding| finding.path.as_deref()).collect();
+        line("files without a grammar, by their layout", paths);
+        lines
     }
 
     /// A line for each check.

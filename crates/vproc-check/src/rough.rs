@@ -5,13 +5,13 @@ use crate::numbers::wrapped;
 use crate::report::{Check, Finding, Report, Severity};
 use crate::trial::{Answer, File, Trial};
 use vproc_runtime::Error;
-use vproc_snapshot::{Class, Content, Manifest, Readings};
+use vproc_snapshot::{Class, Content, Readings};
 
 /// errno(3): no such file, not permitted, the group is gone.
 const ERRNOS: [u32; 3] = [2, 13, 116];
 
-pub(crate) fn check(trial: &Trial<'_>, manifest: &Manifest, report: &mut Report) {
-    for file in trial.files(manifest) {
+pub(crate) fn check(trial: &Trial<'_>, files: &[File<'_>], report: &mut Report) {
+    for file in files.iter().filter(|file| file.is_sample) {
         if report.has_given_up(&file.path) {
             continue;
         }
@@ -21,23 +21,26 @@ pub(crate) fn check(trial: &Trial<'_>, manifest: &Manifest, report: &mut Report)
         for need in &file.entry.needs {
             let records = trial.readings.records.iter().enumerate();
             let own = records.filter(|(_, record)| record.source == need.source);
-            for (place, _) in own {
-                tamper(trial, &file, &need.key, place, &mut readings, report);
+            let places =
+                own.flat_map(|(place, record)| (0..record.found.len()).map(move |of| (place, of)));
+            for place in places {
+                tamper(trial, file, &need.key, place, &mut readings, report);
             }
         }
     }
 }
 
-/// Renders with each content that may stand in place of the first of a record.
+/// Renders with each content that may stand in place of one reading: that of a
+/// file, or of one group in a lineage.
 fn tamper(
     trial: &Trial<'_>,
     file: &File<'_>,
     key: &str,
-    place: usize,
+    place: (usize, usize),
     readings: &mut Readings,
     report: &mut Report,
 ) {
-    let Some(own) = first(readings, place).cloned() else { return };
+    let Some(own) = content(readings, place).cloned() else { return };
     let missing = ERRNOS.map(|errno| (Check::Missing, Content::Absent(errno)));
     let malformed = malformed(&own).into_iter().map(|content| (Check::Malformed, content));
     for (check, content) in missing.into_iter().chain(malformed) {
@@ -52,14 +55,14 @@ fn tamper(
     replace(readings, place, own);
 }
 
-fn first(readings: &Readings, place: usize) -> Option<&Content> {
-    Some(&readings.records.get(place)?.found.first()?.content)
+/// Of a record and one of its readings.
+fn content(readings: &mut Readings, (record, of): (usize, usize)) -> Option<&mut Content> {
+    Some(&mut readings.records.get_mut(record)?.found.get_mut(of)?.content)
 }
 
-fn replace(readings: &mut Readings, place: usize, content: Content) {
-    let record = readings.records.get_mut(place);
-    if let Some(first) = record.and_then(|record| record.found.first_mut()) {
-        first.content = content;
+fn replace(readings: &mut Readings, place: (usize, usize), by: Content) {
+    if let Some(content) = content(readings, place) {
+        *content = by;
     }
 }
 

@@ -4,22 +4,24 @@ use crate::report::{Check, Finding, Report, Severity};
 use crate::trial::{File, Trial};
 use std::collections::BTreeMap;
 use vproc_runtime::{Error, Refusal};
-use vproc_snapshot::{Class, Manifest};
+use vproc_snapshot::Class;
 
 /// The texts by their paths.
 pub(crate) type Shown = BTreeMap<String, String>;
 
-pub(crate) fn check(trial: &Trial<'_>, manifest: &Manifest, report: &mut Report) -> Shown {
+pub(crate) fn check(trial: &Trial<'_>, files: &[File<'_>], report: &mut Report) -> Shown {
     let mut shown = Shown::new();
-    for file in trial.files(manifest) {
+    for file in files {
         if report.has_given_up(&file.path) {
             continue;
         }
-        let Some(answer) = trial.render(&file, &trial.readings) else { continue };
+        let Some(answer) = trial.render(file, &trial.readings) else { continue };
         report.tried(Check::Renders);
         match answer {
             Ok(rendered) => {
-                again(trial, &file, &rendered.body, report);
+                if file.is_sample {
+                    again(trial, file, &rendered.body, report);
+                }
                 let text = String::from_utf8_lossy(&rendered.body).into_owned();
                 shown.insert(file.path.clone(), text);
             }
@@ -55,7 +57,7 @@ fn again(trial: &Trial<'_>, file: &File<'_>, first: &[u8], report: &mut Report) 
         differs("in another instance");
     }
     if let (Ok(mut instance), Ok(snapshot)) =
-        (trial.policy.instance(), trial.readings.snapshot(file.entry, None))
+        (trial.policy.instance(), trial.readings.snapshot_at(file.entry, &file.path, None))
     {
         for _ in 0..2 {
             if let Ok(other) = instance.render(&file.path, &snapshot)

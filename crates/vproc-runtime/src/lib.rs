@@ -47,3 +47,24 @@ pub use engine::{Allocation, Engine, Limits, Options};
 pub use error::{Error, Refusal};
 pub use policy::{Digest, Instance, Policy, Rendered, Version};
 pub use wasmtime;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs hold them in statics and hand them to threads.
+    #[test]
+    fn what_is_shared_may_be() {
+        fn is_shared<T: Send + Sync + 'static>() {}
+        is_shared::<Policy>();
+        is_shared::<Engine>();
+        is_shared::<overlay::Overlay>();
+        is_shared::<Cache>();
+        is_shared::<Error>();
+        is_shared::<Digest>();
+        is_shared::<Rendered>();
+        // An instance renders for one at a time, in whatever thread.
+        fn is_sent<T: Send + 'static>() {}
+        is_sent::<Instance>();
+    }
+}

@@ -7,13 +7,21 @@
 
 pub mod container;
 pub mod explained;
+#[path = "../../../vproc-check/src/figures.rs"]
+pub mod figures;
 pub mod generate;
+#[path = "../../../vproc-check/src/grammar.rs"]
+pub mod grammar;
 pub mod invariants;
 pub mod machine;
 pub mod oracle;
 pub mod parse;
+#[path = "../../../vproc-check/src/pattern.rs"]
+pub mod pattern;
 #[path = "../../../vproc-check/src/readers.rs"]
 pub mod readers;
+#[path = "../../../vproc-check/src/invariants.rs"]
+pub mod relations;
 pub mod scheduling;
 pub mod settings;
 pub mod zones;

@@ -1,6 +1,8 @@
-//! A second opinion: the `procfs-core` crate reads what was rendered.
+//! A second opinion: the `procfs-core` crate reads what was rendered, and the
+//! grammars of `vproc-check` know its lines.
 
 use super::World;
+use super::grammar::grammar;
 use super::invariants::Texts;
 use super::readers::reader;
 
@@ -10,6 +12,17 @@ use super::readers::reader;
 pub fn check(world: &World, texts: &Texts) -> usize {
     let mut read = 0;
     for (path, text) in texts {
+        let host = match world.host.get(path) {
+            Some(super::Datum::Text(host)) => host,
+            _ => "",
+        };
+        // What is made up of a host may be none of a kernel's.
+        if let Some(obeys) = grammar(path)
+            && (host.is_empty() || obeys(host).is_ok())
+            && !text.is_empty()
+        {
+            assert_eq!(obeys(text), Ok(()), "{path}:\n{text}");
+        }
         let Some(reads) = reader(path) else { continue };
         let host_reads = match world.host.get(path) {
             Some(super::Datum::Text(host)) => reads(host),

@@ -16,6 +16,9 @@
 //! | `loop=/proc/vmstat` | with a history, renders this file until its time is over |
 //! | `fail=/proc/vmstat` | with a history, traps |
 //! | `grow=/proc/vmstat` | with a history, takes memory until there is none |
+//! | `strict=/proc/vmstat` | traps where the history is not of eight bytes |
+//! | `many=7` | serves `/sys/many/n0` to `n9`, and traps in this one |
+//! | `deep=max` | asks for `memory.max` of all groups, and traps where that of an upper one is none |
 
 #![cfg(target_family = "wasm")]
 
@@ -58,7 +61,11 @@ fn number(key: &str) -> Option<u64> {
 
 impl Guest for Puppet {
     fn declare(_: Environment) -> Result<Manifest, Error> {
-        let entries = PATHS.into_iter().chain(order("path")).map(entry).collect();
+        let mut entries: Vec<Entry> = PATHS.into_iter().chain(order("path")).map(entry).collect();
+        if order("many").is_some() {
+            let directory = Entry { kind: Kind::Directory, mode: 0o555, ..entry("/sys/many") };
+            entries.extend([directory, entry("/sys/many/n*")]);
+        }
         let version = order("letter").unwrap_or("A").into();
         Ok(Manifest { name: "puppet".into(), version, entries, knobs: vec![] })
     }
@@ -78,6 +85,23 @@ impl Guest for Puppet {
         }
         if shall("fail") {
             core::arch::wasm32::unreachable()
+        }
+        if order("strict") == Some(&path) && snapshot.state.as_ref().is_some_and(|s| s.len() != 8) {
+            core::arch::wasm32::unreachable()
+        }
+        let is_amount = |input: &Input| match &input.content {
+            Content::Text(text) => text == "max\n" || text.trim().parse::<u64>().is_ok(),
+            _ => false,
+        };
+        if order("deep").is_some() && !snapshot.inputs.iter().skip(1).all(is_amount) {
+            core::arch::wasm32::unreachable()
+        }
+        if let Some(name) = path.strip_prefix("/sys/many") {
+            if order("many").is_some_and(|bad| name.strip_prefix("/n") == Some(bad)) {
+                core::arch::wasm32::unreachable()
+            }
+            let names = (0..10).map(|number| format!("n{number}\n"));
+            return Ok(Rendered { body: Body::Text(names.collect()), state: None });
         }
         if order("show").is_some() {
             let body = snapshot.inputs.into_iter().find_map(|input| match input.content {
@@ -106,6 +130,15 @@ impl Guest for Puppet {
 
 fn entry(path: &str) -> Entry {
     let need = |path: &str| Need { key: "key".into(), from: Source::Host(path.into()) };
+    let limit = |name: &str| Need {
+        key: "limit".into(),
+        from: Source::Cgroup(CgroupFile {
+            version: CgroupVersion::V2,
+            controller: "memory".into(),
+            name: format!("memory.{name}"),
+            scope: Scope::Lineage,
+        }),
+    };
     Entry {
         path: path.into(),
         kind: Kind::File,
@@ -113,7 +146,7 @@ fn entry(path: &str) -> Entry {
         class: if order("show").is_some() { Class::Virtual } else { Class::Constant },
         summary: String::new(),
         reason: String::new(),
-        needs: order("host").map(need).into_iter().collect(),
+        needs: order("host").map(need).into_iter().chain(order("deep").map(limit)).collect(),
         history: order("count").map(|format| History { format: format.into(), interval_ms: 0 }),
         covers: true,
     }

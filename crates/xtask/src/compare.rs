@@ -14,10 +14,10 @@ use crate::{Done, cargo, wasm_target};
 use facts::Facts;
 use rules::RULES;
 use stage::{Container, Servers, SwapArea, Text};
-use std::{env, fs};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
+use std::{env, fs};
 use table::{Row, Tally};
 
 const USAGE: &str = "\
@@ -28,14 +28,16 @@ usage: cargo xtask compare-lxcfs [--require] [--lxcfs PATH] [--vprocctl PATH]
   --lxcfs    this one, rather than that of the distribution
   --vprocctl a built one, where there is no cargo";
 
-/// How long the container is watched for differences of counters.
-const PAUSE: Duration = Duration::from_secs(3);
-
-/// What a container is limited to, and the files that are of interest then.
+/// What a container is limited to, the files that are of interest then, and for
+/// how many seconds it is watched.
 struct Scenario {
     limits: &'static [&'static str],
     files: &'static [&'static str],
+    seconds: u64,
 }
+
+/// What the fields say that compare the counters of two moments.
+const SHORT: u64 = 3;
 
 const EVERYTHING: &[&str] = &[
     "/proc/meminfo",
@@ -56,17 +58,21 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// CPUs are seen best where there is less than one and where there are some;
-/// swap, where the memory is too small for what the container holds.
+/// swap, where the memory is too small for what the container holds; a load, when
+/// some samples have been taken.
 static SCENARIOS: &[Scenario] = &[
-    Scenario { limits: &["--memory", "256M", "--cpus", "0.8"], files: EVERYTHING },
+    Scenario { limits: &["--memory", "256M", "--cpus", "0.8"], files: EVERYTHING, seconds: SHORT },
     Scenario {
         limits: &["--memory", "256M", "--cpus", "1.6"],
         files: &["/proc/cpuinfo", "/proc/stat", "/proc/uptime"],
+        seconds: SHORT,
     },
     Scenario {
         limits: &["--memory", "20M", "--swap", "48M"],
         files: &["/proc/meminfo", "/proc/swaps"],
+        seconds: SHORT,
     },
+    Scenario { limits: &["--memory", "256M"], files: &["/proc/loadavg"], seconds: 15 },
 ];
 
 /// The area for a host without swap, in MiB: more than the container may have.
@@ -96,8 +102,7 @@ struct Options {
 
 impl Options {
     fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut options =
-            Options { lxcfs: PathBuf::from("lxcfs"), vprocctl: None, require: false };
+        let mut options = Options { lxcfs: PathBuf::from("lxcfs"), vprocctl: None, require: false };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             let mut path = || words.next().map(PathBuf::from).ok_or(USAGE);
@@ -150,7 +155,7 @@ pub(crate) fn compare(arguments: &[String]) -> Done {
             }
             rows = observe(&servers, &vprocctl, scenario)?;
         }
-        println!("\nvprocctl run {}\n", scenario.limits.join(" "));
+        println!("\nvprocctl run {}, {} s\n", scenario.limits.join(" "), scenario.seconds);
         table::print(&rows);
         tally.add(&rows);
     }
@@ -180,7 +185,7 @@ fn observe(servers: &Servers, vprocctl: &Path, scenario: &Scenario) -> Result<Ve
         Ok::<_, String>(([before, after], lxcfs, vproc))
     };
     let (first, first_lxcfs, first_vproc) = look()?;
-    sleep(PAUSE);
+    sleep(Duration::from_secs(scenario.seconds));
     let (second, second_lxcfs, second_vproc) = look()?;
     let host = |moment: &[Facts; 2]| moment.first().map(|facts| facts.host.clone());
     let host = Shown {

@@ -99,10 +99,13 @@ impl Facts {
         let together = lowest(init, "memory", &["memory.memsw.limit_in_bytes"]);
         let apart = lowest(init, "memory", &["memory.swap.max"]);
         let memory = self.get("limit").min(self.host("/proc/meminfo", "MemTotal"));
-        self.set("swap limit", apart.or(together).map(kib).map(|limit| match apart {
-            Some(_) => limit,
-            None => limit - memory,
-        }));
+        self.set(
+            "swap limit",
+            apart.or(together).map(kib).map(|limit| match apart {
+                Some(_) => limit,
+                None => limit - memory,
+            }),
+        );
         if !is_v1 {
             self.set("swap", one(&["memory.swap.current"]).map(kib));
         }

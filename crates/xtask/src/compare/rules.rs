@@ -155,7 +155,8 @@ fn load(evidence: &Evidence, minutes: f64) -> Expect {
     let after = |seconds: f64| 1.0 - (-seconds.max(0.0) / (60.0 * minutes)).exp();
     let active = |facts: &Facts| facts.get("running") + facts.get("blocked");
     let [before, after_it] = &evidence.second;
-    let (least, most) = (active(before).min(active(after_it)), active(before).max(active(after_it)));
+    let (least, most) =
+        (active(before).min(active(after_it)), active(before).max(active(after_it)));
     Expect::Range(
         (least * after(before.get("clock") - PERIOD) - ROUNDED).max(0.0),
         most * after(after_it.get("clock") + PERIOD) + ROUNDED,
@@ -178,6 +179,14 @@ fn huge_pages(evidence: &Evidence) -> Expect {
         let fit = (total(facts) / facts.host(MEMINFO, "Hugepagesize").max(1.0)).floor();
         facts.host(MEMINFO, "HugePages_Total").min(fit)
     })
+}
+
+/// All ticks of a CPU, if the container has it.
+fn time_of_cpu(evidence: &Evidence, cpu: u32) -> Expect {
+    match evidence.second.iter().all(|facts| f64::from(cpu) < facts.get("cpus")) {
+        true => now(evidence, MOMENT + TICKS, |facts| 100.0 * facts.get("clock")),
+        false => Expect::Text(String::new()),
+    }
 }
 
 /// The CPUs of the container, from 0.
@@ -305,8 +314,8 @@ rules! {
     STAT "user + nice of CPUs", Cpus(&[1, 2]), No, OWN_READ, |e| now(e, TICKS, |f| f.get("user") * 100.0);
     STAT "system of CPUs", Cpus(&[3]), No, OWN_READ, |e| now(e, TICKS, |f| f.get("system") * 100.0);
     STAT "idle of CPUs", Cpus(&[4]), No, OWN_READ, |e| now(e, MOMENT + TICKS, |f| 100.0 * idle(f));
-    STAT "time of CPU 0", Sum("cpu0", &[1, 2, 3, 4]), No, OWN_READ, |e| now(e, MOMENT + TICKS, |f| 100.0 * f.get("clock"));
-    STAT "time of CPU 1", Sum("cpu1", &[1, 2, 3, 4]), No, OWN_READ, |e| now(e, MOMENT + TICKS, |f| 100.0 * f.get("clock"));
+    STAT "time of CPU 0", Sum("cpu0", &[1, 2, 3, 4]), No, OWN_READ, |e| time_of_cpu(e, 0);
+    STAT "time of CPU 1", Sum("cpu1", &[1, 2, 3, 4]), No, OWN_READ, |e| time_of_cpu(e, 1);
     STAT "busy in 3 s", Growth("cpu", &[1, 2, 3]), No, "not what was used", |e| growth(e, TICKS, |f| 100.0 * (f.get("user") + f.get("system")));
     STAT "idle in 3 s", Growth("cpu", &[4]), Other(QUOTA, |e| growth(e, MOMENT + TICKS, |f| 100.0 * idle_of_quota(f))), "not the rest of the time", |e| growth(e, MOMENT + TICKS, |f| 100.0 * idle(f));
     STAT "irq + softirq", Sum("cpu", &[6, 7]), No, COPIED, |_| Expect::Range(0.0, 0.0);

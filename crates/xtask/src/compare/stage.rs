@@ -304,3 +304,17 @@ fn children(pid: u32) -> Option<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
     text.split_whitespace().next()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_what_is_below_the_headings() {
+        let printed = b"==> /a <==\nMem: 1\n\n==> /empty <==\n\n==> /b <==\nx\n\ny\n";
+        let texts = split(printed);
+        let expected = [("/a", "Mem: 1\n"), ("/b", "x\n\ny\n"), ("/empty", "")];
+        let expected = expected.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        assert_eq!(texts, Text::from(expected));
+    }
+}

@@ -64,9 +64,7 @@ impl Load {
     /// Nothing is known but the present, and since when it may have been so.
     fn since(start: Nanos, active: Count, now: Nanos, trace: Trace) -> Self {
         let nothing = trace.given("nothing ran before the container's init started", Count::ZERO);
-        let load = Load { averages: [nothing; 3], sampled: start }.advance(active, now);
-        // Samples are counted from this read on.
-        Load { sampled: now, ..load }
+        Load { averages: [nothing; 3], sampled: start }.advance(active, now)
     }
 
     /// As it is after a long time.

@@ -81,7 +81,8 @@ impl Facts {
         let one =
             |names: &[&str]| names.iter().find_map(|name| read(&group, name)?.trim().parse().ok());
         self.set("usage", one(&["memory.current", "memory.usage_in_bytes"]).map(kib));
-        self.set("kernel", one(&["memory.kmem.usage_in_bytes"]).map(kib));
+        // v2 has a statistic `kernel`.
+        self.set("kernel of v1", one(&["memory.kmem.usage_in_bytes"]).map(kib));
         let text = read(&group, "memory.stat").unwrap_or_default();
         let is_v1 = text.contains("\ntotal_");
         for line in text.lines() {

@@ -140,12 +140,12 @@ fn swap_total(facts: &Facts) -> f64 {
 
 /// v1 counts the kernel's memory as one number.
 fn slab(facts: &Facts) -> f64 {
-    if facts.has("kernel") { facts.get("kernel") } else { facts.get("slab") }
+    if facts.has(V1_KERNEL) { facts.get(V1_KERNEL) } else { facts.get("slab") }
 }
 
 /// What v1 does not name is no part of anything else.
 fn nothing_on_v1(evidence: &Evidence) -> Expect {
-    let is_v1 = evidence.second.iter().any(|facts| facts.has("kernel"));
+    let is_v1 = evidence.second.iter().any(|facts| facts.has(V1_KERNEL));
     if is_v1 { Expect::Range(0.0, 0.0) } else { Expect::Nothing }
 }
 
@@ -218,7 +218,8 @@ const DISKSTATS: &str = "/proc/diskstats";
 const COPIED: &str = "the host's, copied";
 const KERNEL: &str =
     "v1 does not name the parts of kernel memory: vproc shows it all as slab, lxcfs none";
-const MEMSW: &str = "memory and swap together";
+const MEMSW: &str = "not the group's limit of swap";
+const V1_KERNEL: &str = "kernel of v1";
 const OWN_READ: &str = "counts from its own first read";
 
 const QUOTA: &str =
@@ -301,7 +302,7 @@ rules! {
         let heading = f.host.get(SWAPS).and_then(|text| text.lines().next());
         heading.map_or(0.0, |heading| heading.matches('\t').count() as f64)
     });
-    SWAPS "areas", Rows, No, COPIED, |e| now(e, 0.0, |f| if swap_total(f) > 0.0 { 1.0 } else { 0.0 });
+    SWAPS "areas", Rows, No, "none, though the group may swap", |e| now(e, 0.0, |f| if swap_total(f) > 0.0 { 1.0 } else { 0.0 });
     SWAPS "size", Cell(1, 2), No, MEMSW, |e| now(e, 0.0, swap_total);
     SWAPS "used", Cell(1, 3), No, "not what is swapped out", |e| now(e, PAGES, |f| f.get("swap"));
     CPUINFO "CPUs", Count("processor"), No, "not those of the quota", |e| now(e, 0.0, |f| f.get("cpus"));

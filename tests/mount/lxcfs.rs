@@ -96,7 +96,7 @@ fn a_host_that_hides_the_personality_of_process_1_is_served() {
         mount -t tmpfs -o nodev none "$1/hidden"
         mknod "$1/hidden/device" c 1 3
         mount --bind "$1/hidden/device" /proc/1/personality
-        ! cat /proc/1/personality 2> /dev/null
+        if cat /proc/1/personality 2> /dev/null; then exit 1; fi
         exec "$2" mount "$1/mount" --state "$1/state" --log-level error"#;
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
@@ -126,7 +126,7 @@ fn no_signal_shows_the_host_or_forgets_a_counter() {
     let Some(group) = Group::limited(test, 64) else { return };
     let Some(mut container) = Container::start(test, &group) else { return };
     let point = mount.point.display().to_string();
-    let mut ticks = |container: &mut Container| -> u64 {
+    let ticks = |container: &mut Container| -> u64 {
         let stat = container.sh(&format!("cat {point}/proc/stat"));
         let words = stat.lines().next().unwrap().split_whitespace().skip(1);
         words.map(|word| word.parse::<u64>().unwrap()).sum()

@@ -171,7 +171,7 @@ pub(crate) fn compare(arguments: &[String]) -> Done {
 
 fn build() -> Result<PathBuf, String> {
     wasm_target()?;
-    cargo(&["build", "--release", "-p", "vprocctl"])?;
+    cargo(&["build", "--release", "--workspace", "--bins"])?;
     let target = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
     Ok(PathBuf::from(target).join("release/vprocctl"))
 }

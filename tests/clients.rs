@@ -4,17 +4,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod command;
+#[path = "clients/exporter.rs"]
+mod exporter;
 
-use command::printed;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use command::{VPROCCTL, printed};
+use std::process::Command;
+use std::time::Instant;
 use vproc_tests::skip;
 
 /// A container of 96 MiB with swap and disk I/O, on cgroup v2.
 const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/v2-6.12-run-96m.json");
+
+/// One on a kernel that counts more.
+const NEWER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/v2-7.3-box-96m.json");
 
 /// What a command prints in a container of 256 MiB and one CPU.
 fn contained(test: &str, script: &str) -> Option<String> {
@@ -91,14 +93,14 @@ fn mpstat() {
     assert!((0.0..=100.0).contains(&idle), "{text}");
 }
 
-/// A directory with `proc` and `sys` as the container of the capture sees them.
-fn tree() -> tempfile::TempDir {
+/// A directory with `proc` and `sys` as the container of a capture sees them.
+fn tree(capture: &str) -> tempfile::TempDir {
     // What the capture holds of sysfs: the lists, and a directory for each CPU.
     let cpus = "/sys/devices/system/cpu";
     let [online, possible, directories] =
         ["online", "possible", "cpu*"].map(|name| format!("{cpus}/{name}"));
     let paths = ["/proc", &online, &possible, &directories];
-    let render = [&["render", "--json", "--from", CAPTURE][..], &paths].concat();
+    let render = [&["render", "--json", "--from", capture][..], &paths].concat();
     let files: serde_json::Value = serde_json::from_str(&printed(&render)).unwrap();
     let directory = tempfile::tempdir().unwrap();
     for file in files.as_array().unwrap() {
@@ -130,83 +132,65 @@ assert psutil.boot_time() > 1.7e9
 print('read')
 ";
 
-#[test]
-fn psutil() {
+/// A Python that has psutil.
+fn python(test: &str) -> Option<&'static str> {
     let has_psutil = |python: &&str| {
         let import = Command::new(python).args(["-c", "import psutil"]).output();
         import.is_ok_and(|output| output.status.success())
     };
-    let Some(python) = ["python3", "/usr/bin/python3"].into_iter().find(has_psutil) else {
-        return skip("psutil", "no python3 has psutil");
-    };
-    let tree = tree();
+    let found = ["python3", "/usr/bin/python3"].into_iter().find(has_psutil);
+    if found.is_none() {
+        skip(test, "no python3 has psutil");
+    }
+    found
+}
+
+#[test]
+fn psutil() {
+    let Some(python) = python("psutil") else { return };
+    let tree = tree(CAPTURE);
     let proc = tree.path().join("proc");
     let output = Command::new(python).args(["-c", PSUTIL]).arg(proc).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "read\n", "{error}");
 }
 
-struct Exporter(Child);
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Exporter {
-    /// Starts it on some port of the loopback interface; its address.
-    fn start(root: &Path) -> Option<(Self, String)> {
-        let collectors = ["meminfo", "stat", "cpu", "loadavg", "diskstats", "vmstat", "pressure"];
-        let child = Command::new("prometheus-node-exporter")
-            .arg("--collector.disable-defaults")
-            .args(collectors.map(|name| format!("--collector.{name}")))
-            .arg(format!("--path.procfs={}", root.join("proc").display()))
-            .arg(format!("--path.sysfs={}", root.join("sys").display()))
-            .arg("--web.listen-address=127.0.0.1:0")
-            .stderr(Stdio::piped())
-            .spawn()
-            .ok()?;
-        let mut exporter = Exporter(child);
-        let mut log = BufReader::new(exporter.0.stderr.take().unwrap()).lines();
-        let address = log.find_map(|line| {
-            let line = line.ok()?;
-            let (_, rest) = line.split_once("127.0.0.1:")?;
-            let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            (port != "0").then(|| format!("127.0.0.1:{port}"))
-        })?;
-        // Goes on reading, so that it never blocks on its log.
-        std::thread::spawn(move || log.for_each(drop));
-        Some((exporter, address))
-    }
-}
+/// What it shows must move by what this process uses, as the kernel tells it.
+const PSUTIL_LIVE: &str = "
+import os, time, warnings
+warnings.simplefilter('error')
+import psutil
+assert psutil.virtual_memory().total == 256 << 20, psutil.virtual_memory()
+assert psutil.cpu_count() == 1 and len(psutil.cpu_times(percpu=True)) == 1, psutil.cpu_times()
+before = psutil.virtual_memory()
+held = bytearray(os.urandom(1 << 20)) * 64
+after = psutil.virtual_memory()
+driven, shown = 64 << 20, after.used - before.used
+assert abs(shown - driven) < driven / 20 + (1 << 20), (before, after)
+assert abs(before.available - after.available - driven) < driven / 20 + (1 << 20), (before, after)
+assert after.used + after.free <= after.total and after.available <= after.total, after
+times, own = psutil.cpu_times(), time.process_time()
+while time.process_time() < own + 1: pass
+later, used = psutil.cpu_times(), time.process_time() - own
+shown = later.user + later.system - times.user - times.system
+assert abs(shown - used) < used / 10 + 0.03, (times, later, used)
+assert later.idle >= times.idle, (times, later)
+with open('/proc/uptime') as file: uptime = float(file.read().split()[0])
+assert abs(time.time() - psutil.boot_time() - uptime) < 2, (psutil.boot_time(), uptime)
+print('read')
+";
 
 #[test]
-fn node_exporter() {
-    let tree = tree();
-    let Some((_exporter, address)) = Exporter::start(tree.path()) else {
-        return skip("node_exporter", "prometheus-node-exporter does not start");
-    };
-    let mut stream = TcpStream::connect(&address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
-    let mut metrics = String::new();
-    stream.read_to_string(&mut metrics).unwrap();
-    let value = |name: &str| -> f64 {
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-        line.unwrap_or_else(|| panic!("{name} in:\n{metrics}")).parse().unwrap()
-    };
-    for collector in ["meminfo", "stat", "cpu", "loadavg", "diskstats", "vmstat", "pressure"] {
-        let name = format!("node_scrape_collector_success{{collector=\"{collector}\"}}");
-        assert_eq!(value(&name), 1.0, "{collector}");
+fn psutil_in_a_container() {
+    let test = "psutil_in_a_container";
+    let Some(python) = python(test) else { return };
+    let limits = ["--memory", "256M", "--cpuset", "0"];
+    let mut command = Command::new(VPROCCTL);
+    command.arg("run").args(limits).args(["--", python, "-c", PSUTIL_LIVE]);
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    if matches!(output.status.code(), Some(4 | 7)) {
+        return skip(test, &format!("no container can be started here: {}", error.trim()));
     }
-    assert_eq!(value("node_memory_MemTotal_bytes"), f64::from(96 << 20));
-    assert_eq!(value("node_memory_SwapTotal_bytes"), f64::from(64 << 20));
-    let cpus = metrics.lines().filter(|line| {
-        line.starts_with("node_cpu_seconds_total{") && line.contains("mode=\"idle\"")
-    });
-    assert_eq!(cpus.count(), 2);
-    assert_eq!(value("node_disk_read_bytes_total{device=\"vdb\"}"), f64::from(12 << 20));
-    assert!(value("node_pressure_cpu_waiting_seconds_total") > 0.0);
+    assert_eq!((&*String::from_utf8_lossy(&output.stdout), &*error), ("read\n", ""));
 }

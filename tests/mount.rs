@@ -14,6 +14,8 @@ mod container;
 mod exhaustion;
 #[path = "mount/fixture.rs"]
 mod fixture;
+#[path = "mount/lxcfs.rs"]
+mod lxcfs;
 #[path = "mount/namespaces.rs"]
 mod namespaces;
 #[path = "mount/policies.rs"]

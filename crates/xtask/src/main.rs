@@ -33,7 +33,7 @@ usage: cargo xtask COMMAND
   bench --mount [OPTIONS]
           the same for files that are read through a mount, beside lxcfs;
           needs root; --help says more
-  compare-lxcfs [--lxcfs PATH]
+  compare-lxcfs [--require] [--lxcfs PATH]
           print what lxcfs shows a container beside what vproc shows; needs root
   lxcfs-tests DIR
           run the tests of a checkout of lxcfs against our mount; needs root

@@ -3,8 +3,10 @@
 //! cgroups keep no load average, so it takes samples: each render with the
 //! state of an earlier one moves the averages on by the kernel's own
 //! arithmetic, every five seconds once, towards the number of tasks that run
-//! or are blocked now. Without a state nothing is known of the past, and all
-//! three averages are that number.
+//! or are blocked now. Without a state that is taken for the past, too: what
+//! runs now has run since the container's init started, and nothing before. So
+//! the averages of a container that has just started begin near 0, as those of
+//! a machine that has just booted, and those of an old one are that number.
 //!
 //! Sources: `fs/proc/loadavg.c`, `kernel/sched/loadavg.c`,
 //! `include/linux/sched/loadavg.h`.
@@ -15,6 +17,7 @@
 //! three levels deep since their first read, and the last pid is the host's.
 
 use crate::contract::{Class, Entry, History, Kind, Need};
+use crate::process;
 use crate::state::{Reader, Writer};
 use crate::trace::{Amount, Operator, Trace};
 use crate::units::{Count, Nanos};
@@ -32,7 +35,7 @@ pub(super) static ENTRY: Entry = Entry {
     class: Class::Virtual,
     summary: "averages of the container's own running and blocked tasks",
     reason: "there is no load average of a cgroup: it is computed as kernel/sched/loadavg.c does",
-    needs: &[&[Need::host(HOST, "/proc/loadavg"), Need::tasks(TASKS)]],
+    needs: &[&[Need::host(HOST, "/proc/loadavg"), Need::tasks(TASKS), process::START]],
     history: Some(History { format: "vproc.loadavg/1", interval_ms: 5000, accept: None }),
     render,
 };
@@ -58,7 +61,13 @@ struct Load {
 }
 
 impl Load {
-    /// Nothing is known but the present.
+    /// Nothing is known but the present, and since when it may have been so.
+    fn since(start: Nanos, active: Count, now: Nanos, trace: Trace) -> Self {
+        let nothing = trace.given("nothing ran before the container's init started", Count::ZERO);
+        Load { averages: [nothing; 3], sampled: start }.advance(active, now)
+    }
+
+    /// As it is after a long time.
     fn instantaneous(active: Count, now: Nanos) -> Self {
         Load { averages: [active.times(ONE); 3], sampled: now }
     }
@@ -140,7 +149,11 @@ fn render(view: &View<'_>, out: &mut Text) -> Result<Option<Vec<u8>>, Error> {
     let (now, active) = (view.now(), running.plus(blocked));
     let load = match view.state().and_then(|state| Load::decode(state, now)) {
         Some(load) => load.remembered(view.given()).advance(active, now),
-        None => Load::instantaneous(active, now),
+        None => match process::start(view) {
+            Ok(start) => Load::since(start, active, now, view.given()),
+            // Nobody says how old the container is.
+            Err(_) => Load::instantaneous(active, now),
+        },
     };
     for (average, column) in load.averages.into_iter().zip(["load1", "load5", "load15"]) {
         // `LOAD_INT` and `LOAD_FRAC` of what `get_avenrun` rounded.
@@ -173,6 +186,23 @@ mod tests {
         let inputs = vec![tasks(17, 2, 1, 345)];
         let rendered = crate::render(ENTRY.path, &snapshot(inputs)).unwrap();
         assert_eq!(rendered.text, "3.00 3.00 3.00 2/17 345\n");
+    }
+
+    /// As if what runs now had run since the init started, at 900 s.
+    #[test]
+    fn without_history_a_container_is_as_old_as_its_init() {
+        let started_at = "1 (init) S 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 90000 0\n";
+        let of = |seconds: u64| {
+            let inputs = vec![tasks(9, 1, 0, 42), host("init-stat", started_at)];
+            let mut snapshot = snapshot(inputs);
+            snapshot.now = seconds * SECOND;
+            crate::render(ENTRY.path, &snapshot).unwrap()
+        };
+        assert_eq!(of(904).text, "0.00 0.00 0.00 1/9 42\n");
+        assert_eq!(of(960).text, "0.63 0.18 0.06 1/9 42\n");
+        assert_eq!(of(900 + 6 * 3600).text, "1.00 1.00 1.00 1/9 42\n");
+        // And it goes on from there.
+        assert_eq!(at(1020, 1, of(960).state.as_deref()).text, "0.87 0.34 0.13 1/9 42\n");
     }
 
     #[test]

@@ -47,6 +47,7 @@ impl Facts {
             .filter_map(|path| Some(((*path).to_owned(), fs::read_to_string(path).ok()?)));
         let mut facts = Facts { numbers: BTreeMap::new(), host: host.collect() };
         facts.memory(init);
+        facts.commit();
         facts.cpu(init);
         facts.blocks(init);
         facts.tasks(init);
@@ -80,7 +81,8 @@ impl Facts {
         let one =
             |names: &[&str]| names.iter().find_map(|name| read(&group, name)?.trim().parse().ok());
         self.set("usage", one(&["memory.current", "memory.usage_in_bytes"]).map(kib));
-        self.set("kernel", one(&["memory.kmem.usage_in_bytes"]).map(kib));
+        // v2 has a statistic `kernel`.
+        self.set("kernel of v1", one(&["memory.kmem.usage_in_bytes"]).map(kib));
         let text = read(&group, "memory.stat").unwrap_or_default();
         let is_v1 = text.contains("\ntotal_");
         for line in text.lines() {
@@ -93,6 +95,35 @@ impl Facts {
             let v2 = STATISTICS.iter().find(|(v1, _)| is_v1 && *v1 == name);
             self.set(v2.map_or(name, |(_, v2)| v2), value.parse().ok().map(kib));
         }
+        // v1 limits memory and swap together, and says in its statistics what
+        // is swapped out.
+        let together = lowest(init, "memory", &["memory.memsw.limit_in_bytes"]);
+        let apart = lowest(init, "memory", &["memory.swap.max"]);
+        let memory = self.get("limit").min(self.host("/proc/meminfo", "MemTotal"));
+        self.set(
+            "swap limit",
+            apart.or(together).map(kib).map(|limit| match apart {
+                Some(_) => limit,
+                None => limit - memory,
+            }),
+        );
+        if !is_v1 {
+            self.set("swap", one(&["memory.swap.current"]).map(kib));
+        }
+    }
+
+    /// The share of the memory that may be promised (`vm_commit_limit` in
+    /// `mm/util.c`).
+    fn commit(&mut self) {
+        let of = |name: &str| {
+            let text = fs::read_to_string(format!("/proc/sys/vm/{name}")).unwrap_or_default();
+            text.trim().parse::<f64>().unwrap_or(0.0)
+        };
+        let share = match of("overcommit_kbytes") {
+            0.0 => of("overcommit_ratio") / 100.0,
+            kib => kib / self.host("/proc/meminfo", "MemTotal").max(1.0),
+        };
+        self.set("commit", Some(share));
     }
 
     fn cpu(&mut self, init: u32) {
@@ -180,7 +211,8 @@ impl Facts {
     fn tasks(&mut self, init: u32) {
         let procs =
             leaf(init, "memory").and_then(|group| read(&group, "cgroup.procs")).unwrap_or_default();
-        let (mut total, mut running, mut blocked, mut last) = (0.0, 0.0, 0.0, 0.0f64);
+        let (mut total, mut running, mut blocked) = (0.0, 0.0, 0.0);
+        let (mut last, mut locked) = (0.0f64, 0.0);
         for pid in procs.lines() {
             for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
                 let of = |name: &str| read(&task.path(), name).unwrap_or_default();
@@ -193,10 +225,17 @@ impl Facts {
                 let inner = inner.and_then(|line| line.split_whitespace().last()?.parse().ok());
                 last = last.max(inner.unwrap_or(0.0));
             }
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let kib = super::rules::word(&status, "VmLck", 1).and_then(|kib| kib.parse().ok());
+            locked += kib.unwrap_or(0.0);
         }
-        for (name, value) in
-            [("tasks", total), ("running", running), ("blocked", blocked), ("last", last)]
-        {
+        for (name, value) in [
+            ("tasks", total),
+            ("running", running),
+            ("blocked", blocked),
+            ("last", last),
+            ("locked", locked),
+        ] {
             self.set(name, Some(value));
         }
     }

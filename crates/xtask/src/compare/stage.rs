@@ -1,12 +1,14 @@
-//! lxcfs and a container, started for the comparison and ended with it.
+//! lxcfs, vproc and a container, started for the comparison and ended with it.
 //!
-//! lxcfs gets a mount namespace of its own, with an empty `/run`: its mount, its
-//! pid file and what it keeps there are gone when it is. It and the container
+//! The two get a mount namespace of their own, with an empty `/run`: their
+//! mounts, pid files and what they keep there are gone when they are. The
+//! container starts in that namespace, so that its processes see both. All
 //! end when this program does, whatever ends it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -15,8 +17,11 @@ use std::time::{Duration, Instant};
 /// Files by path.
 pub(super) type Text = BTreeMap<String, String>;
 
-/// Where lxcfs is mounted in its own namespace.
-const MOUNT: &str = "/run/lxcfs-compared";
+/// Where each of the two is mounted.
+const MOUNTS: [&str; 2] = ["/run/compared/lxcfs", "/run/compared/vproc"];
+
+/// More than any of the files has.
+const LONGEST: &str = "16777216";
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -34,20 +39,25 @@ const LOAD: &str = r#"
     wait
 "#;
 
-/// Runs lxcfs where nobody else sees its mount, until the standard input ends.
+/// Runs both where nobody else sees their mounts, until the standard input ends.
 ///
-/// Since 5.0.4 it serves nobody if it cannot read the personality of process 1,
+/// Since 5.0.4 lxcfs serves nobody if it cannot read the personality of process 1,
 /// which has more capabilities than root has where this runs in a sandbox.
-const DAEMON: &str = r#"
+const SERVERS: &str = r#"
     trap '' INT
-    mount -t tmpfs none /run && mkdir "$0" || exit
+    theirs=$1 ours=$2 vprocctl=$3
+    shift 3
+    mount -t tmpfs none /run && mkdir -p "$theirs" "$ours" || exit
     cat /proc/1/personality > /dev/null 2>&1 || {
         echo 00000000 > /run/personality
         mount --bind /run/personality /proc/1/personality
     }
-    "$@" "$0" <&- &
+    "$vprocctl" mount "$ours" --log-level error <&- &
+    vproc=$!
+    "$@" "$theirs" <&- 2> /dev/null &
+    lxcfs=$!
     read -r _
-    kill $!
+    kill $lxcfs $vproc
     wait
 "#;
 
@@ -109,83 +119,75 @@ fn end(child: &mut Child) {
     }
 }
 
-/// A running lxcfs.
-pub(super) struct Lxcfs {
+/// lxcfs and vproc, mounted side by side.
+pub(super) struct Servers {
     child: Child,
     pub(super) version: String,
     pub(super) options: Vec<&'static str>,
 }
 
-impl Drop for Lxcfs {
+impl Drop for Servers {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-impl Lxcfs {
-    pub(super) fn start(program: &Path) -> Result<Self, String> {
-        let help = Command::new(program).arg("--help").output();
-        let help = help.map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+impl Servers {
+    pub(super) fn start(lxcfs: &Path, vprocctl: &Path) -> Result<Self, String> {
+        let help = Command::new(lxcfs).arg("--help").output();
+        let help = help.map_err(|error| format!("cannot run {}: {error}", lxcfs.display()))?;
         let help = [help.stdout, help.stderr].concat();
         let help = String::from_utf8_lossy(&help);
         // All that it can do for numbers.
         let mut options = vec!["--enable-cfs", "--enable-loadavg"];
         options.retain(|option| help.contains(option));
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-c", DAEMON, MOUNT]);
-        command.arg(program).args(["-f", "-p", "/run/lxcfs.pid"]).args(&options);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(["--mount", "--propagation", "private", "sh", "-c", SERVERS, "sh"]);
+        command.args(MOUNTS).arg(vprocctl);
+        command.arg(lxcfs).args(["-f", "-p", "/run/lxcfs.pid"]).args(&options);
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
         let child = command.spawn().map_err(|error| format!("cannot start lxcfs: {error}"))?;
-        let mut lxcfs = Lxcfs { child, version: version(program)?, options };
+        let mut servers = Servers { child, version: version(lxcfs)?, options };
         let deadline = Instant::now() + PATIENCE;
         // Not a file: lxcfs refuses those to readers whose init it may not see.
-        let inside = format!("/proc/{}/root{MOUNT}/proc", lxcfs.child.id());
-        while !Path::new(&inside).exists() {
-            if let Ok(Some(status)) = lxcfs.child.try_wait() {
+        let inside = |mount| format!("/proc/{}/root{mount}/proc", servers.child.id());
+        let inside = MOUNTS.map(inside);
+        while !inside.iter().all(|path| Path::new(path).exists()) {
+            if let Ok(Some(status)) = servers.child.try_wait() {
                 return Err(format!("lxcfs ended with {status}"));
             }
             if Instant::now() > deadline {
-                return Err("lxcfs does not mount".into());
+                return Err("lxcfs or vproc does not mount".into());
             }
             sleep(Duration::from_millis(50));
         }
-        Ok(lxcfs)
-    }
-
-    /// What a process in the pid namespace of `init` reads.
-    pub(super) fn read(&self, init: u32, files: &[&str]) -> Result<Text, String> {
-        let script = "for file in \"$@\"; do
-            [ -e \"$0$file\" ] && printf '==> %s <==\n' \"$file\" && cat \"$0$file\"
-        done; true";
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--mount=/proc/{}/ns/mnt", self.child.id()));
-        command.arg(format!("--pid=/proc/{init}/ns/pid"));
-        command.args(["sh", "-c", script, MOUNT]).args(files);
-        Ok(split(&output(&mut command)?.stdout))
+        Ok(servers)
     }
 }
 
-/// The texts below the headings that `head` prints above files.
+/// The texts below the headings that `head -v` prints above files.
 fn split(output: &[u8]) -> Text {
     let mut files = Text::new();
-    let mut current = None;
+    let mut current: Option<(String, String)> = None;
     for line in String::from_utf8_lossy(output).lines() {
         let heading = line.strip_prefix("==> ").and_then(|line| line.strip_suffix(" <=="));
         match (heading, current.as_mut()) {
             (Some(path), _) => {
-                current = Some(path.to_owned());
-                files.insert(path.to_owned(), String::new());
-            }
-            (None, Some(path)) => {
-                if let Some(text) = files.get_mut(path) {
-                    text.push_str(line);
-                    text.push('\n');
+                if let Some((path, mut text)) = current.replace((path.to_owned(), String::new())) {
+                    // An empty line comes before each heading but the first.
+                    text.pop();
+                    files.insert(path, text);
                 }
+            }
+            (None, Some((_, text))) => {
+                text.push_str(line);
+                text.push('\n');
             }
             (None, None) => {}
         }
     }
+    files.extend(current);
     files
 }
 
@@ -205,12 +207,17 @@ impl Drop for Container {
 }
 
 impl Container {
-    pub(super) fn start(vprocctl: &Path, limits: &[&str]) -> Result<Self, String> {
+    pub(super) fn start(
+        servers: &Servers,
+        vprocctl: &Path,
+        limits: &[&str],
+    ) -> Result<Self, String> {
         let scratch = PathBuf::from(format!("/var/tmp/compare-lxcfs-{}", std::process::id()));
         fs::create_dir(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--mount=/proc/{}/ns/mnt", servers.child.id()));
         // Ends when this program does.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM"]).arg(vprocctl);
+        command.args(["setpriv", "--pdeathsig", "TERM"]).arg(vprocctl);
         command.arg("run").args(limits).args(["--", "sh", "-c", LOAD, "sh"]);
         let child = command.arg(&scratch).stdout(Stdio::piped()).spawn();
         let child = match child {
@@ -233,11 +240,62 @@ impl Container {
         Ok(container)
     }
 
-    /// What vproc shows a process of the container.
-    pub(super) fn render(&self, vprocctl: &Path, files: &[&str]) -> Result<Text, String> {
-        let mut command = Command::new(vprocctl);
-        command.args(["render", "--pid", &self.init.to_string()]).args(files);
-        Ok(split(&output(&mut command)?.stdout))
+    /// What one process in the container's namespaces reads of lxcfs and of
+    /// vproc, of each file from both before the next file.
+    ///
+    /// It is in none of the container's groups, where it would add to what is
+    /// measured.
+    pub(super) fn read(&self, files: &[&str]) -> Result<[Text; 2], String> {
+        let script = r#"
+            theirs=$1 ours=$2 longest=$3
+            shift 3
+            list=
+            for file; do
+                for mount in "$theirs" "$ours"; do
+                    [ -e "$mount$file" ] && list="$list $mount$file"
+                done
+            done
+            exec head -v -c "$longest" $list"#;
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.init.to_string(), "--mount", "--pid"]);
+        command.args(["sh", "-c", script, "sh"]).args(MOUNTS).arg(LONGEST).args(files);
+        // It fails where one of them cannot read a file, and goes on.
+        let output = command.output().map_err(|error| format!("cannot run nsenter: {error}"))?;
+        let texts = split(&output.stdout);
+        if texts.is_empty() {
+            return Err(format!("nothing to read: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(MOUNTS.map(|mount| {
+            let of = |(path, text): (&String, &String)| {
+                Some((path.strip_prefix(mount)?.to_owned(), text.clone()))
+            };
+            texts.iter().filter_map(of).collect()
+        }))
+    }
+}
+
+/// A swap area, for as long as it is needed.
+pub(super) struct SwapArea(PathBuf);
+
+impl SwapArea {
+    /// Adds one of so many MiB.
+    pub(super) fn add(mib: usize) -> Result<Self, String> {
+        let path = PathBuf::from(format!("/var/tmp/compare-lxcfs-{}.swap", std::process::id()));
+        let area = SwapArea(path);
+        // A sparse file is none that the kernel would swap to.
+        fs::write(&area.0, vec![0; mib << 20])
+            .and_then(|()| fs::set_permissions(&area.0, fs::Permissions::from_mode(0o600)))
+            .map_err(|error| format!("{}: {error}", area.0.display()))?;
+        output(Command::new("mkswap").arg("-q").arg(&area.0))?;
+        output(Command::new("swapon").args(["-p", "1000"]).arg(&area.0))?;
+        Ok(area)
+    }
+}
+
+impl Drop for SwapArea {
+    fn drop(&mut self) {
+        let _ = output(Command::new("swapoff").arg(&self.0));
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -245,4 +303,18 @@ impl Container {
 fn children(pid: u32) -> Option<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
     text.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_what_is_below_the_headings() {
+        let printed = b"==> /a <==\nMem: 1\n\n==> /empty <==\n\n==> /b <==\nx\n\ny\n";
+        let texts = split(printed);
+        let expected = [("/a", "Mem: 1\n"), ("/b", "x\n\ny\n"), ("/empty", "")];
+        let expected = expected.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        assert_eq!(texts, Text::from(expected));
+    }
 }

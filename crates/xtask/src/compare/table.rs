@@ -2,6 +2,7 @@
 
 use super::rules::{Design, Expect, Rule};
 use super::{Evidence, Shown};
+use std::fmt;
 
 /// A field as each one shows it.
 pub(super) struct Row {
@@ -27,6 +28,7 @@ impl Expect {
                 number.is_ok_and(|number| (*least..=*most).contains(&number))
             }
             Expect::Text(text) => text == shown,
+            Expect::Nothing => false,
         }
     }
 
@@ -40,6 +42,7 @@ impl Expect {
             Expect::Range(0.0, most) => format!("at most {}", number(*most)),
             Expect::Range(least, most) => format!("{} to {}", number(*least), number(*most)),
             Expect::Text(text) => text.clone(),
+            Expect::Nothing => String::new(),
         }
     }
 }
@@ -71,11 +74,10 @@ impl Row {
             }
             _ => None,
         };
-        let verdict = match (holds(&theirs), holds(&ours), &rule.design) {
-            (_, false, _) => Verdict::WeAreWrong,
-            (true, true, Design::Within(reason)) if theirs != ours => Verdict::Design(reason),
-            (true, true, _) => Verdict::Equal,
-            (false, true, _) => match on_purpose(&theirs) {
+        let verdict = match (holds(&theirs), holds(&ours)) {
+            (_, false) => Verdict::WeAreWrong,
+            (true, true) => Verdict::Equal,
+            (false, true) => match on_purpose(&theirs) {
                 Some(reason) => Verdict::Design(reason),
                 None if theirs == host => Verdict::LxcfsWrong("the host's, copied"),
                 None => Verdict::LxcfsWrong(rule.wrong),
@@ -97,8 +99,11 @@ impl Row {
         })
     }
 
-    pub(super) fn is_our_fault(&self) -> bool {
-        self.verdict == Verdict::WeAreWrong
+    /// What should not be: the field, and what each shows.
+    pub(super) fn fault(&self) -> Option<String> {
+        let [field, _, theirs, ours, expected] = &self.cells;
+        let is_fault = matches!(self.verdict, Verdict::WeAreWrong | Verdict::LxcfsWrong(""));
+        is_fault.then(|| format!("{field}: lxcfs {theirs}, vproc {ours}, expected {expected}"))
     }
 
     fn verdict(&self) -> String {
@@ -109,6 +114,45 @@ impl Row {
             Verdict::LxcfsWrong(reason) => format!("lxcfs wrong: {reason}"),
             Verdict::WeAreWrong => "**we are wrong**".into(),
         }
+    }
+}
+
+/// How many fields have which verdict.
+#[derive(Default)]
+pub(super) struct Tally {
+    equal: u32,
+    design: u32,
+    theirs: u32,
+    /// Of those, where nobody knows why.
+    pub(super) unexplained: u32,
+    pub(super) wrong: u32,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, rows: &[Row]) {
+        for row in rows {
+            match row.verdict {
+                Verdict::Equal => self.equal += 1,
+                Verdict::Design(_) => self.design += 1,
+                Verdict::LxcfsWrong(reason) => {
+                    self.theirs += 1;
+                    self.unexplained += u32::from(reason.is_empty());
+                }
+                Verdict::WeAreWrong => self.wrong += 1,
+            }
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { equal, design, theirs, wrong, .. } = self;
+        let fields = equal + design + theirs + wrong;
+        write!(
+            formatter,
+            "{fields} fields: {equal} equal, {design} differ by design, lxcfs is wrong in \
+             {theirs}, vproc in {wrong}"
+        )
     }
 }
 
@@ -174,15 +218,13 @@ mod tests {
         assert_eq!(verdict(Design::No, "99", "6"), Verdict::LxcfsWrong("the host's, copied"));
         for theirs in ["5", "7", "99"] {
             assert_eq!(verdict(Design::No, theirs, "7"), Verdict::WeAreWrong);
-            assert_eq!(verdict(Design::Within("x"), theirs, "nothing"), Verdict::WeAreWrong);
+            assert_eq!(verdict(Design::No, theirs, "nothing"), Verdict::WeAreWrong);
         }
     }
 
     #[test]
     fn what_is_meant_so_is_not_wrong() {
         let other = || Design::Other("meant", |_| Expect::Range(1.0, 2.0));
-        assert_eq!(verdict(Design::Within("both"), "5", "6"), Verdict::Design("both"));
-        assert_eq!(verdict(Design::Within("both"), "6", "6"), Verdict::Equal);
         assert_eq!(verdict(other(), "2", "6"), Verdict::Design("meant"));
         assert_eq!(verdict(other(), "3", "6"), Verdict::LxcfsWrong("why"));
         assert_eq!(verdict(other(), "2", "2"), Verdict::WeAreWrong);

@@ -15,8 +15,20 @@ use std::time::{Duration, Instant};
 /// emulation gets wrong with two processors: kernels crash in SLUB.
 const CPU: &str = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,-cx16";
 
-/// How long a guest may take until its first program: ten times what is usual.
-const UNTIL_STARTED: Duration = Duration::from_secs(90);
+/// How long a guest may be silent.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// Until its first program.
+    pub(super) boot: Duration,
+    /// In a program, when the guest itself should have ended it.
+    pub(super) after_limit: Duration,
+}
+
+impl Patience {
+    /// Ten times what is usual until the first program.
+    pub(super) const USUAL: Patience =
+        Patience { boot: Duration::from_secs(90), after_limit: Duration::from_secs(30) };
+}
 
 /// How often a guest is started that ends through no fault of the programs.
 const STARTS: u32 = 3;
@@ -33,7 +45,8 @@ pub(super) struct Guest<'a> {
     /// Names of the programs: each has a port of its own.
     pub(super) programs: &'a [&'a str],
     /// What a program may take, as the guest knows it.
-    pub(super) patience: Duration,
+    pub(super) limit: Duration,
+    pub(super) patience: Patience,
     /// Directories that the guest needs, also where they are mounts.
     pub(super) directories: &'a [PathBuf],
     /// Where the files of this guest are kept.
@@ -307,8 +320,8 @@ impl<'a> Watch<'a> {
     fn overdue(&self) -> Option<String> {
         // The guest itself ends a program; if it does not, it hangs.
         let limit = match self.booted {
-            None => UNTIL_STARTED,
-            Some(_) => self.guest.patience + Duration::from_secs(30),
+            None => self.guest.patience.boot,
+            Some(_) => self.guest.limit + self.guest.patience.after_limit,
         };
         let doing = self
             .running
@@ -350,3 +363,6 @@ impl Tail {
         Ok(std::mem::replace(&mut self.rest, rest))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ mod programs;
 mod report;
 mod tools;
 
-use boot::Guest;
+use boot::{Guest, Patience};
 use programs::Program;
 use report::{Outcome, Row};
 use std::fs::{self, File};
@@ -29,7 +29,8 @@ or newest; without any, it is 6.1 and 6.12.
 
   --run COMMAND          run this in the shell instead, in this directory, with
                          what cargo has built first on the PATH
-  --layout v2|v1|hybrid  how cgroups are mounted; v1 and hybrid only before 6.12
+  --layout v2|v1|hybrid  how cgroups are mounted; v1 and hybrid only before 6.12.
+                         Several with commas between, or `all`: one guest each
   --limit SECONDS        how long one test program may take; default 360
   --retry                run programs that fail once more, on a fresh machine:
                          what is wrong with them is wrong the second time, too
@@ -38,9 +39,13 @@ or newest; without any, it is 6.1 and 6.12.
 
 const NAMES: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
 
+/// How cgroups can be mounted, and the kernels of Debian that have what it takes.
+const LAYOUTS: [(&str, &[&str]); 3] =
+    [("v2", &NAMES), ("v1", &["5.10", "6.1"]), ("hybrid", &["5.10", "6.1"])];
+
 struct Options {
     names: Vec<String>,
-    layout: String,
+    layouts: Vec<String>,
     limit: u64,
     retry: bool,
     require: bool,
@@ -52,7 +57,7 @@ impl Options {
     fn parse(arguments: &[String]) -> Result<Self, String> {
         let mut options = Options {
             names: Vec::new(),
-            layout: "v2".into(),
+            layouts: vec!["v2".into()],
             limit: 360,
             retry: false,
             require: false,
@@ -66,7 +71,7 @@ impl Options {
                 "--retry" => options.retry = true,
                 "--require" => options.require = true,
                 "--run" => options.run = Some(value()?.clone()),
-                "--layout" => options.layout = value()?.clone(),
+                "--layout" => options.layouts = layouts(value()?)?,
                 "--limit" => {
                     let text = value()?;
                     let seconds =
@@ -78,13 +83,40 @@ impl Options {
                 other => return Err(format!("what is `{other}`?\n\n{USAGE}")),
             }
         }
-        if !["v2", "v1", "hybrid"].contains(&options.layout.as_str()) {
-            return Err(format!("no layout `{}`\n\n{USAGE}", options.layout));
-        }
         if options.names.is_empty() {
             options.names = vec!["6.1".into(), "6.12".into()];
         }
         Ok(options)
+    }
+}
+
+/// What is asked of `--layout`.
+fn layouts(text: &str) -> Result<Vec<String>, String> {
+    let all = LAYOUTS.map(|(layout, _)| layout);
+    if text == "all" {
+        return Ok(all.map(str::to_owned).into());
+    }
+    let known = |layout: &str| match all.contains(&layout) {
+        true => Ok(layout.to_owned()),
+        false => Err(format!("no layout `{layout}`\n\n{USAGE}")),
+    };
+    text.split(',').map(known).collect()
+}
+
+/// The guests: each kernel with each layout that it has.
+fn guests(options: &Options) -> Result<Vec<(&str, &str)>, String> {
+    let has = |layout: &str, name: &str| {
+        LAYOUTS.iter().any(|(known, names)| *known == layout && names.contains(&name))
+    };
+    let mut guests = Vec::new();
+    for name in &options.names {
+        for layout in options.layouts.iter().filter(|layout| has(layout, name)) {
+            guests.push((name.as_str(), layout.as_str()));
+        }
+    }
+    match guests.is_empty() {
+        true => Err(format!("none of these kernels has one of these layouts\n\n{USAGE}")),
+        false => Ok(guests),
     }
 }
 
@@ -95,6 +127,7 @@ pub(super) fn main(arguments: &[String]) -> Result<(), String> {
         return Ok(());
     }
     let options = Options::parse(arguments)?;
+    let guests = guests(&options)?;
     let work = target()?.join("kernels");
     let to_fetch = options.names.iter().any(|name| debian::cached(&work.join(name)).is_none());
     let found = Tools::find()
@@ -125,15 +158,15 @@ pub(super) fn main(arguments: &[String]) -> Result<(), String> {
         None => programs::build()?,
     };
     let mut rows = Vec::new();
-    for name in &options.names {
+    for guest in guests {
         let all: Vec<&Program> = programs.iter().collect();
-        let mut row = run(&options, &tools, &work, name, &all)?;
+        let mut row = run(&options, &tools, &work, guest, &all)?;
         let failed = row.failed();
         if options.retry && !failed.is_empty() {
             println!("\nAgain: {}", failed.join(", "));
             let failed = |program: &&Program| failed.contains(&program.name);
             let failed: Vec<&Program> = programs.iter().filter(failed).collect();
-            row.repeat(run(&options, &tools, &work, name, &failed)?);
+            row.repeat(run(&options, &tools, &work, guest, &failed)?);
         }
         rows.push(row);
     }
@@ -144,23 +177,28 @@ fn run(
     options: &Options,
     tools: &Tools,
     work: &Path,
-    name: &str,
+    (name, layout): (&str, &str),
     programs: &[&Program],
 ) -> Result<Row, String> {
     let directory = work.join(name);
     let kernel = debian::cached(&directory)
         .ok_or_else(|| format!("no kernel in {}", directory.display()))?;
-    println!("\nLinux {}, cgroups {}", kernel.release, options.layout);
+    println!("\nLinux {}, cgroups {layout}", kernel.release);
     let script = programs::script(programs, options.limit, &options.filter);
     let names: Vec<&str> = programs.iter().map(|program| program.name.as_str()).collect();
     let guest = Guest {
         kernel: &kernel,
         archive: initramfs::build(&kernel, &tools.busybox, &script)?,
-        layout: &options.layout,
+        layout,
         programs: &names,
-        patience: Duration::from_secs(options.limit),
+        limit: Duration::from_secs(options.limit),
+        patience: Patience::USUAL,
         directories: &[workspace(), target()?],
-        work: &directory.join("guest"),
+        work: &directory.join(if layout == "v2" {
+            "guest".into()
+        } else {
+            format!("guest-{layout}")
+        }),
     };
     fs::create_dir_all(guest.work).at(guest.work)?;
     let begin = Instant::now();
@@ -175,7 +213,7 @@ fn run(
     }
     Ok(Row {
         kernel: kernel.release,
-        layout: options.layout.clone(),
+        layout: layout.to_owned(),
         booted: run.booted,
         starts: run.starts,
         failure: run.failure,
@@ -213,4 +251,38 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 fn write(path: &Path, content: &[u8]) -> Result<(), String> {
     fs::write(path, content).at(path)
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    fn guests_of(words: &[&str]) -> Result<Vec<String>, String> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let options = Options::parse(&words)?;
+        let guests = guests(&options)?;
+        Ok(guests.iter().map(|(name, layout)| format!("{name} {layout}")).collect())
+    }
+
+    #[test]
+    fn each_kernel_runs_with_each_layout_that_it_has() {
+        let guests = |words: &[&str]| guests_of(words).expect("guests");
+        assert_eq!(guests(&[]), ["6.1 v2", "6.12 v2"]);
+        let all = ["--layout", "all", "5.10", "6.1", "6.12", "newest"];
+        let expected = [
+            "5.10 v2",
+            "5.10 v1",
+            "5.10 hybrid",
+            "6.1 v2",
+            "6.1 v1",
+            "6.1 hybrid",
+            "6.12 v2",
+            "newest v2",
+        ];
+        assert_eq!(guests(&all), expected);
+        assert_eq!(guests(&["--layout", "v1,v2", "6.1", "6.12"]), ["6.1 v1", "6.1 v2", "6.12 v2"]);
+        assert!(guests_of(&["--layout", "v1", "6.12"]).is_err());
+        assert!(guests_of(&["--layout", "v2,v3"]).is_err_and(|error| error.contains("`v3`")));
+    }
 }

@@ -108,22 +108,38 @@ pub(super) struct Counts {
 
 /// Counts lines of libtest, and of harnesses that print as it does.
 pub(super) fn count(output: &str) -> Counts {
+    const BECAUSE: &str = "skipped, because ";
     let mut counts = Counts::default();
     let mut skipped: Vec<&str> = Vec::new();
+    // A test that does not say its name says it in front of its own line.
+    let mut is_next_skipped = false;
     for line in output.lines() {
-        if let Some((test, _)) = line.split_once(": skipped, because ") {
+        if let Some((test, _)) = line.split_once(&format!(": {BECAUSE}")) {
             // Standard error comes in between, after `test NAME ... `, too.
             let test = test.rsplit(' ').next().unwrap_or(test);
             if !skipped.contains(&test) {
                 skipped.push(test);
             }
+        } else if line.contains(BECAUSE) {
+            is_next_skipped = true;
         }
         let is_test = line.starts_with("test ");
-        counts.passed += u32::from(is_test && line.ends_with(" ok"));
-        counts.failed += u32::from(is_test && line.ends_with(" FAILED"));
+        let has_passed = is_test && line.ends_with(" ok");
+        let has_failed = is_test && line.ends_with(" FAILED");
+        counts.passed += u32::from(has_passed);
+        counts.failed += u32::from(has_failed);
+        if has_passed && is_next_skipped {
+            let name = line.split(' ').nth(1).unwrap_or(line);
+            if !skipped.contains(&name) {
+                skipped.push(name);
+            }
+        }
+        is_next_skipped &= !has_passed && !has_failed;
     }
     counts.skipped = skipped.len() as u32;
     counts.passed = counts.passed.saturating_sub(counts.skipped);
+    // All of a program, which then has no test to name.
+    counts.skipped += u32::from(is_next_skipped);
     counts
 }
 
@@ -159,5 +175,21 @@ mod tests {
             test d ... FAILED\n\
             test result: FAILED. 2 passed; 1 failed; 0 ignored\n";
         assert_eq!(count(output), Counts { passed: 1, failed: 1, skipped: 1 });
+    }
+
+    /// As `sandbox` prints it, which runs one test after the other.
+    #[test]
+    fn a_test_without_a_name_is_skipped_too() {
+        let output = "test a ... ok\n\
+            skipped, because of this\n\
+            skipped, because of that\n\
+            test b ... ok\n\
+            test c ... ok\n\
+            d: skipped, because of this\n\
+            test d ... ok\n\
+            4 passed, 0 failed []\n";
+        assert_eq!(count(output), Counts { passed: 2, failed: 0, skipped: 2 });
+        let all = "skipped, because there are no cgroups\n";
+        assert_eq!(count(all), Counts { passed: 0, failed: 0, skipped: 1 });
     }
 }

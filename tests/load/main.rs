@@ -10,10 +10,12 @@
 mod clients;
 mod counters;
 mod cpu;
+mod groups;
 mod identity;
 mod io;
 mod loadavg;
 mod monotony;
+mod mounted;
 mod pressure;
 mod roles;
 mod stage;
@@ -21,6 +23,7 @@ mod time;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
+use std::time::Instant;
 
 type Test = (&'static str, fn(&str));
 
@@ -70,7 +73,9 @@ fn run(tests: &[Test]) -> ExitCode {
     println!("running {} tests", tests.len());
     let mut failed = Vec::new();
     for (name, test) in tests {
+        let begin = Instant::now();
         let passed = catch_unwind(|| test(name)).is_ok();
+        println!("{name}: {:.1} s", begin.elapsed().as_secs_f64());
         println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
         if !passed {
             failed.push(*name);

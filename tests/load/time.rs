@@ -1,8 +1,9 @@
 //! Uptime, boot and the age of processes tell one story.
 
 use crate::Test;
+use crate::mounted::Mount;
 use crate::roles::now;
-use crate::stage::{Container, Mount, has};
+use crate::stage::{Container, has};
 use std::path::Path;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -34,8 +35,8 @@ fn without_a_time_namespace(test: &str) {
     let directory = tempfile::tempdir().unwrap();
     let init = directory.path().join(NAME);
     std::fs::copy("/bin/sleep", &init).unwrap();
-    let container = Container::unshare(&[], &[], &[init.to_str().unwrap(), "1000"]);
     let mount = Mount::start(&[]);
+    let container = Container::unshare(&[], &[], &[init.to_str().unwrap(), "1000"]);
     mount.attach(&container);
     let comm = std::fs::read_to_string(format!("/proc/{}/comm", container.init)).unwrap();
     assert_eq!(comm.trim_end(), NAME);

@@ -1,8 +1,8 @@
 //! CPU time: what is driven, what the kernel counts of it, and what is shown.
 
 use crate::Test;
-use crate::groups;
 use crate::counters::{Counted, Sampler, Samples, spent};
+use crate::groups;
 use crate::roles::{ROLE, Seen, now};
 use crate::stage::{self, Container, ensure, has, myself, printed, three_times};
 use std::collections::BTreeMap;
@@ -36,9 +36,9 @@ pub(crate) const TESTS: &[Test] = &[
 /// Shares of time, in percent: of user mode (nice or not), the kernel, and
 /// idle.
 #[derive(Debug, Clone, Copy)]
-struct Shown {
-    user: f64,
-    system: f64,
+pub(crate) struct Shown {
+    pub(crate) user: f64,
+    pub(crate) system: f64,
     idle: f64,
 }
 
@@ -258,7 +258,7 @@ impl Load<'_> {
 }
 
 /// By how much the numbers of each CPU grew.
-fn deltas(before: &str, after: &str) -> Result<BTreeMap<String, Vec<f64>>, String> {
+pub(crate) fn deltas(before: &str, after: &str) -> Result<BTreeMap<String, Vec<f64>>, String> {
     let lines = |text: &str| -> BTreeMap<String, Vec<i64>> {
         let cpus = text.lines().filter(|line| line.starts_with("cpu"));
         cpus.map(|line| {
@@ -278,7 +278,7 @@ fn deltas(before: &str, after: &str) -> Result<BTreeMap<String, Vec<f64>>, Strin
     Ok(grown)
 }
 
-fn share(columns: &[f64]) -> Shown {
+pub(crate) fn share(columns: &[f64]) -> Shown {
     let part = 100.0 / columns.iter().sum::<f64>();
     Shown {
         user: (columns[0] + columns[1]) * part,

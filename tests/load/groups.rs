@@ -127,7 +127,7 @@ impl Groups {
 
 impl Drop for Groups {
     fn drop(&mut self) {
-        self.made.iter().rev().for_each(|group| remove_soon(group));
+        self.made.iter().rev().filter(|group| group.exists()).for_each(|group| remove_soon(group));
     }
 }
 
@@ -171,10 +171,20 @@ impl Drop for MemoryGroup {
     }
 }
 
-/// Removes a group as soon as its processes are gone.
+/// Removes a group and those below it as soon as their processes are gone.
 pub(crate) fn remove_soon(group: &Path) {
     let deadline = Instant::now() + Duration::from_secs(5);
-    while fs::remove_dir(group).is_err() && Instant::now() < deadline {
+    while remove(group).is_err() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn remove(group: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(group)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove(&entry.path())?;
+        }
+    }
+    fs::remove_dir(group)
 }

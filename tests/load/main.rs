@@ -7,6 +7,7 @@
 //! is taken up to three times: the machine has other work to do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod busy;
 mod clients;
 mod counters;
 mod cpu;
@@ -16,6 +17,7 @@ mod io;
 mod loadavg;
 mod monotony;
 mod mounted;
+mod nested;
 mod pressure;
 mod roles;
 mod stage;
@@ -37,12 +39,14 @@ fn main() -> ExitCode {
     }
     let all = [
         cpu::TESTS,
+        busy::TESTS,
         monotony::TESTS,
         time::TESTS,
         loadavg::TESTS,
         io::TESTS,
         pressure::TESTS,
         identity::TESTS,
+        nested::TESTS,
         clients::TESTS,
     ];
     let tests = chosen(all.concat(), &arguments);

@@ -15,6 +15,9 @@ pub(crate) fn play(arguments: &[String]) {
         ["spin", users, systems, mixed] => {
             spin(users.parse().unwrap(), systems.parse().unwrap(), mixed.parse().unwrap());
         }
+        ["beat"] => beat(),
+        ["hold", mib] => hold(mib.parse().unwrap()),
+        ["reread", times, files @ ..] => reread(times.parse().unwrap(), files),
         ["watch", file, count, pause] => {
             watch(file, count.parse().unwrap(), pause.parse().unwrap())
         }
@@ -70,6 +73,34 @@ fn system_for_a_while() {
 fn mixed_for_a_while() {
     user_for_a_while();
     system_for_a_while();
+}
+
+/// Works for a tenth of the time, in both modes.
+fn beat() {
+    loop {
+        mixed_for_a_while();
+        std::thread::sleep(18 * WHILE);
+    }
+}
+
+/// Holds so much memory, no two pages the same, until it is killed.
+fn hold(mib: usize) {
+    let pages: Vec<u64> = (0..(mib << 20) as u64 / 8).collect();
+    std::hint::black_box(&pages);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Reads files one after another, some times.
+fn reread(times: u32, files: &[&str]) {
+    let mut buffer = vec![0; 1 << 18];
+    for _ in 0..times {
+        for file in files {
+            let mut file = File::open(file).unwrap();
+            while file.read(&mut buffer).unwrap() > 0 {}
+        }
+    }
 }
 
 /// One read of a file, between two looks at the clock that all share.

@@ -137,7 +137,7 @@ pub(crate) struct Container {
     /// Whose files it has, unless `vprocctl run` serves it.
     server: Option<Mount>,
     /// Groups that the test made.
-    own: Option<Groups>,
+    pub(crate) own: Option<Groups>,
     /// Its process 1, as the host numbers it.
     pub(crate) init: u32,
     /// Its groups, by controller.

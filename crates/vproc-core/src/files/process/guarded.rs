@@ -11,7 +11,9 @@ use crate::{Error, Text, View};
 
 /// The need and, with `@`, the renderer of a file that is passed.
 macro_rules! passed {
-    ($name:expr) => { &[crate::files::process::own($name)] };
+    ($name:expr) => {
+        &[crate::files::process::own($name)]
+    };
     ($name:literal Read) => {
         &[crate::files::process::own($name).when(crate::files::process::may_read)]
     };

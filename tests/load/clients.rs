@@ -64,7 +64,6 @@ fn one_cpu(test: &str) {
              lscpu | sed -n 's/^CPU(s): *//p'; nproc; nproc --all; mpstat; sar 1 1",
         );
         let lines: Vec<&str> = text.lines().collect();
-        // The count of configured CPUs (`possible`) follows the file since glibc 2.35.
         assert_eq!(lines[..3], ["1", "1", "1"], "{limit:?}: {text}");
         let affinity = of_affinity.to_string();
         assert_eq!(lines[3..5], [affinity.as_str(), &affinity], "{limit:?}: {text}");

@@ -19,10 +19,10 @@ fn reads() -> u32 {
     asked.unwrap_or(if is_emulated() { 2_500 } else { 10_000 })
 }
 
-/// For how many seconds a reader tries, in both lives: long enough for a machine
-/// that makes five reads a second, which is a tenth of what emulated ones do.
+/// For how many seconds a reader tries, in both lives: long enough for half of what
+/// an emulated machine does that shares its processors with builds.
 fn patience() -> u32 {
-    reads() / 5
+    reads() / 7
 }
 
 fn no_counter_ever_falls(test: &str) {

@@ -19,7 +19,7 @@ pub(crate) fn is_the_kernels(
 ) {
     let kernels = || fs::read_to_string(group.join(format!("{resource}.pressure"))).unwrap();
     let mut compared = 0;
-    for _ in 0..15 {
+    for _ in 0..8 {
         let before = kernels();
         let ours = read(resource);
         // It moves on by itself: averages fall.

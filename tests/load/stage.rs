@@ -35,10 +35,20 @@ pub(crate) fn unavailable() -> Option<String> {
 /// lacks what `vprocctl run` needs (`mount_setattr`, Linux 5.12), or since
 /// `VPROC_CONTAINERS=unshare` says so.
 pub(crate) fn lacks_run() -> bool {
+    is_old() || std::env::var("VPROC_CONTAINERS").is_ok_and(|kind| kind == "unshare")
+}
+
+fn is_old() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split(['.', '-']).map(|word| word.parse::<u32>().unwrap_or(0));
-    let version = (numbers.next().unwrap(), numbers.next().unwrap());
-    version < (5, 12) || std::env::var("VPROC_CONTAINERS").is_ok_and(|kind| kind == "unshare")
+    (numbers.next().unwrap(), numbers.next().unwrap()) < (5, 12)
+}
+
+/// Whether containers have a clock of their own. Linux 5.10 moves the uptime of a
+/// time namespace, but not the start of processes in `/proc/PID/stat`: with its own
+/// files, too, they started in the future there.
+pub(crate) fn have_clocks() -> bool {
+    Path::new("/proc/self/ns/time").exists() && !is_old()
 }
 
 /// Whether this machine is emulated: there everything takes twenty times as
@@ -185,7 +195,7 @@ impl Container {
         let uptime = fs::read_to_string("/proc/uptime").unwrap();
         let ago = format!("-{}", uptime.split('.').next().unwrap());
         let mut options = options.to_vec();
-        if Path::new("/proc/self/ns/time").exists() {
+        if have_clocks() {
             options.extend(["-T", "--boottime", &ago]);
         }
         let mut groups: Vec<&Path> = own.last().values().map(PathBuf::as_path).collect();

@@ -58,11 +58,12 @@ struct Busy<'a> {
 }
 
 impl Busy<'_> {
-    /// What a command prints, when it ran, and what the kernel counted meanwhile.
+    /// What a command prints, when it ran, and what the kernel counted meanwhile. It is
+    /// in no group of the container, whose load is that of the task alone then.
     fn measured(&self, command: &[&str]) -> (String, (f64, f64), Samples) {
         let sampler = Sampler::start(&self.container);
         let start = now();
-        let text = printed(self.container.exec(command), command[0]);
+        let text = printed(self.container.exec_in([], command), command[0]);
         let when = (start, now());
         (text, when, sampler.stop())
     }

@@ -138,7 +138,8 @@ fn htop(test: &str) {
     let container = Container::start(&LIMITS, &[&myself(), ROLE, "spin", "1", "0", "0"]);
     let home = home.path().to_str().unwrap();
     let shell = format!("HOME={home} TERM=screen exec htop 2>{home}/error");
-    let command = container.exec(&["sh", "-c", &shell]);
+    // In no group of the container, whose load is that of the task alone then.
+    let command = container.exec_in([], &["sh", "-c", &shell]);
     let sampler = Sampler::start(&container);
     let start = now();
     tmux.run(&["new-session", "-d", "-x", "150", "-y", "40", &as_shell_takes_it(&command)]);
@@ -155,7 +156,7 @@ fn htop(test: &str) {
     assert_eq!(bars.len(), 1, "{text}");
     let bar = bars[0].split_once("%] ").unwrap().0.rsplit(['|', ' ', '[']).next().unwrap();
     let bar: f64 = bar.parse().unwrap();
-    // It looks each 1.5 s, and the first time sooner. Its own start counts, too.
+    // It looks each 1.5 s, and the first time sooner.
     let (least, most) = samples.bounds(when, 0.5, |it| 100.0 * it.total);
     println!("{test}: {bar:.1} % busy, counted {least:.1} to {most:.1}");
     assert!(bar > 5.0 && (least - 5.0..=most + 5.0).contains(&bar), "{least}, {most}: {text}");
@@ -164,10 +165,10 @@ fn htop(test: &str) {
     let swap = line(&text, "Swp[");
     let host = fs::read_to_string("/proc/swaps").unwrap();
     assert!(host.lines().count() > 1 || swap.contains("0K/0K]"), "{text}");
-    // One task spins, and htop may run when a sample is taken.
+    // One task spins, and init may still run when the first sample is taken.
     let load = line(&text, "Load average: ").split_once("Load average: ").unwrap().1.trim();
     let load: f64 = load.split(' ').next().unwrap().parse().unwrap();
-    assert!((1.0..=2.0).contains(&load), "{text}");
+    assert!((0.9..=2.1).contains(&load), "{text}");
     assert!(line(&text, "Tasks: ").contains("Tasks: 3"), "init, the task and htop: {text}");
     assert_eq!(fs::read_to_string(Path::new(home).join("error")).unwrap(), "");
     tmux.run(&["send-keys", "q"]);

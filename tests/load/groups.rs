@@ -87,6 +87,10 @@ impl Groups {
             fs::create_dir(point).unwrap();
             self.made.push(point.clone());
         }
+        if let Some(group) = points.get("memory") {
+            // Before 5.11 it may be off. Since then there is nothing else.
+            let _ = fs::write(group.join("memory.use_hierarchy"), "1");
+        }
         let Some(set) = points.get("cpuset") else { return };
         // A new v1 cpuset takes no process before it has some of both.
         for name in ["cpuset.cpus", "cpuset.mems"] {

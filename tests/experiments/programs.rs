@@ -8,7 +8,7 @@ use std::process::Command;
 use vproc_tests::skip;
 
 /// Runs a script where these files lie over those of `/proc`.
-fn run_with(directory: &Path, script: &str) -> String {
+pub(crate) fn run_with(directory: &Path, script: &str) -> String {
     let bind = "for file in $(cd \"$0\" && find proc -type f); do \
                 mount --bind \"$0/$file\" \"/$file\" || exit; done; ";
     let mut unshare = Command::new("unshare");
@@ -34,32 +34,39 @@ fn free_and_vmstat() {
     driver.must("anonymous 48");
     driver.must(&format!("write {} 24", in_memory.path().join("file").display()));
     driver.must(&format!("read {}", disk.file("file", 32)));
-    let shown = settled(driver.pid(), |shown, differences| {
-        let cached = shown.amount("Cached") as i64;
-        differences.compare("Cached", cached, (24 + 32) << 10, 32 << 10);
-        let anonymous = shown.amount("AnonPages") as i64;
-        differences.compare("AnonPages", anonymous, 48 << 10, 32 << 10);
-    });
-    let directory = tempfile::tempdir().unwrap();
-    shown.write_below(directory.path());
-    free(&run_with(directory.path(), "free -k"), &shown);
-    vmstat(&run_with(directory.path(), "vmstat -s"), &shown);
+    for limit in [256, 160] {
+        group.limit(Some(mib(limit)));
+        let shown = settled(driver.pid(), |shown, differences| settles(shown, differences, limit));
+        let directory = tempfile::tempdir().unwrap();
+        shown.write_below(directory.path());
+        free(&run_with(directory.path(), "free -k"), &shown, limit as i64);
+        vmstat(&run_with(directory.path(), "vmstat -s"), &shown);
+    }
 }
 
-fn free(text: &str, shown: &Shown) {
+/// Files and anonymous memory stay as they were driven when the limit is lowered.
+fn settles(shown: &Shown, differences: &mut Differences, limit: u64) {
+    differences.exact("MemTotal", shown.amount("MemTotal"), limit << 10);
+    let cached = shown.amount("Cached") as i64;
+    differences.compare("Cached", cached, (24 + 32) << 10, 32 << 10);
+    let anonymous = shown.amount("AnonPages") as i64;
+    differences.compare("AnonPages", anonymous, 48 << 10, 32 << 10);
+}
+
+fn free(text: &str, shown: &Shown, limit: i64) {
     let line = text.lines().find_map(|line| line.strip_prefix("Mem:")).unwrap();
     let column: Vec<u64> = line.split_whitespace().map(|word| word.parse().unwrap()).collect();
     let [total, used, free, shared, cache, available] = column[..] else { panic!("{text}") };
-    assert_eq!(total, 256 << 10, "{text}");
+    assert_eq!(total as i64, limit << 10, "{text}");
     assert_eq!((free, available), (shown.amount("MemFree"), shown.amount("MemAvailable")));
     let mut differences = Differences::default();
     let smallest = 24 << 10;
     let mut compare = |what: &str, is: u64, mib: i64| {
         differences.compare(what, is as i64, mib << 10, smallest);
     };
-    compare("free", free, 256 - 48 - 24 - 32);
+    compare("free", free, limit - 48 - 24 - 32);
     compare("shared", shared, 24);
-    compare("available", available, 256 - 48 - 24);
+    compare("available", available, limit - 48 - 24);
     // Before procps 4, what files in memory use was not `used`.
     compare("used", used, if used > 60 << 10 { 48 + 24 } else { 48 });
     compare("buff/cache", cache, 24 + 32);

@@ -2,7 +2,8 @@
 
 use crate::disk::{self, Disk, SwapArea};
 use crate::driver::Driver;
-use crate::shown::{Shown, host, settled};
+use crate::programs::run_with;
+use crate::shown::{Shown, has, host, settled};
 use crate::stage::{Group, Tree, Version, mib};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vproc_tests::skip;
@@ -145,6 +146,34 @@ fn none_at_all() {
     experiment.leaf.limit_swap(mib(64), Some(0));
     experiment.driver.must("anonymous 48");
     experiment.sees(0, 0);
+}
+
+/// Programs say of swap that is in use what the files say, and those what the kernel
+/// counts.
+#[test]
+fn as_programs_show_it() {
+    let test = "swap::as_programs_show_it";
+    if !(has("free") && has("vmstat")) {
+        return skip(test, "free and vmstat of procps are not installed");
+    }
+    let Some(experiment) = Experiment::squeezed(test) else { return };
+    experiment.leaf.limit_swap(mib(16), Some(mib(48)));
+    let shown = experiment.sees(48 << 10, DRIVEN - KEPT);
+    let (total, free) = (shown.amount("SwapTotal"), shown.amount("SwapFree"));
+    let directory = tempfile::tempdir().unwrap();
+    shown.write_below(directory.path());
+    let text = run_with(directory.path(), "free -k; vmstat -s");
+    let row = |label: &str| -> Vec<u64> {
+        let row = text.lines().find_map(|line| line.strip_prefix(label)).unwrap();
+        row.split_whitespace().map(|word| word.parse().unwrap()).collect()
+    };
+    assert_eq!(row("Mem:")[0], KEPT, "{text}");
+    assert_eq!(row("Swap:"), [48 << 10, total - free, free], "{text}");
+    for (what, amount) in [("total", total), ("used", total - free), ("free", free)] {
+        let line = format!("{amount} K {what} swap");
+        assert!(text.lines().any(|it| it.trim() == line), "{line} in {text}");
+    }
+    assert!(total - free > 0, "{text}");
 }
 
 /// Files of tmpfs are swapped out, too.

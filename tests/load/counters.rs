@@ -2,6 +2,7 @@
 
 use crate::roles::now;
 use crate::stage::Container;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,8 +58,12 @@ pub(crate) struct Sampler {
 
 impl Sampler {
     pub(crate) fn start(container: &Container) -> Self {
-        let v1 = container.groups.get("cpuacct");
-        let directory = v1.or_else(|| container.groups.get("")).unwrap().clone();
+        Sampler::of(&container.groups)
+    }
+
+    pub(crate) fn of(groups: &BTreeMap<String, PathBuf>) -> Self {
+        let v1 = groups.get("cpuacct");
+        let directory = v1.or_else(|| groups.get("")).unwrap().clone();
         let files = Files { directory, is_v1: v1.is_some() };
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);

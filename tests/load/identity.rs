@@ -1,7 +1,9 @@
 //! Whose view a reader gets. Groups are told apart by their limits.
 
 use crate::Test;
-use crate::stage::{Container, MemoryGroup, Mount, groups_of, hierarchies, printed};
+use crate::groups::{MemoryGroup, groups_of, hierarchies};
+use crate::mounted::Mount;
+use crate::stage::{Container, printed};
 use std::path::Path;
 use std::process::Command;
 

@@ -5,6 +5,7 @@ use crate::stage::{Container, Inside, has, printed, wait_for};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ const WRITTEN: u64 = 24 * MIB;
 const READ: u64 = 15 * MIB;
 
 /// A block device of our own.
-struct Loop {
-    name: String,
+pub(crate) struct Loop {
+    pub(crate) name: String,
     _file: tempfile::NamedTempFile,
 }
 
 impl Loop {
-    fn new(test: &str) -> Option<Self> {
+    pub(crate) fn new(test: &str) -> Option<Self> {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(64 * MIB).unwrap();
         let output = Command::new("losetup").args(["-f", "--show"]).arg(file.path()).output();
@@ -42,6 +43,15 @@ impl Loop {
         let text = fs::read_to_string(format!("/sys/class/block/{}/dev", self.name)).unwrap();
         text.trim().to_owned()
     }
+
+    /// Has v1 count it, which counts nothing for a device without a rule
+    /// (`blk-throttle.c`).
+    pub(crate) fn is_counted_in(&self, group: &Path) {
+        for file in ["blkio.throttle.read_bps_device", "blkio.throttle.write_bps_device"] {
+            let rule = format!("{} 100000000000", self.number());
+            fs::write(group.join(file), rule).unwrap();
+        }
+    }
 }
 
 impl Drop for Loop {
@@ -57,16 +67,14 @@ fn traffic(test: &str) {
     let Some(device) = Loop::new(test) else { return };
     let container = Container::start(&["--memory", "128M"], &["sleep", "1000"]);
     if let Some(group) = container.groups.get("blkio") {
-        // v1 counts nothing for a device without a rule (`blk-throttle.c`).
-        for file in ["blkio.throttle.read_bps_device", "blkio.throttle.write_bps_device"] {
-            let rule = format!("{} 100000000000", device.number());
-            fs::write(group.join(file), rule).unwrap();
-        }
+        device.is_counted_in(group);
     }
     let name = &device.name;
+    let diskstats = || container.script("cat /proc/diskstats");
     // The rule alone makes v1 name the device.
-    if container.script("cat /proc/diskstats").contains(&format!(" {name} ")) {
-        assert_eq!(bytes(&container, name), [0, 0]);
+    let before = diskstats();
+    if before.contains(&format!(" {name} ")) {
+        assert_eq!(bytes(&before, name), [0, 0]);
     }
     let dd = |from: &str, to: &str, bytes: u64, flag: &str| {
         let count = bytes / (256 << 10);
@@ -76,7 +84,7 @@ fn traffic(test: &str) {
     };
     dd("/dev/zero", &format!("/dev/{name}"), WRITTEN, "oflag");
     dd(&format!("/dev/{name}"), "/dev/null", READ, "iflag");
-    let [read, written] = bytes(&container, name);
+    let [read, written] = bytes(&diskstats(), name);
     println!("{test}: {read} of {READ} read, {written} of {WRITTEN} written");
     for (shown, driven) in [(read, READ), (written, WRITTEN)] {
         assert!(shown.abs_diff(driven) * 20 <= driven, "{shown} of {driven} bytes");
@@ -87,8 +95,7 @@ fn traffic(test: &str) {
 }
 
 /// Bytes read and written: columns 6 and 10, in sectors.
-fn bytes(container: &Container, name: &str) -> [u64; 2] {
-    let text = container.script("cat /proc/diskstats");
+pub(crate) fn bytes(text: &str, name: &str) -> [u64; 2] {
     let mut rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<&str>>());
     let row = rows.find(|row| row[2] == name).unwrap_or_else(|| panic!("{name} in:\n{text}"));
     [5, 9].map(|column| row[column].parse::<u64>().unwrap() * 512)
@@ -103,14 +110,21 @@ disk = psutil.disk_io_counters(perdisk=True, nowrap=False)[sys.argv[1]]
 print(disk.read_bytes, disk.write_bytes)
 ";
 
-fn psutil(test: &str, container: &Container, name: &str, expected: [u64; 2]) {
+/// `None`, and said why, where there is none.
+pub(crate) fn python_with_psutil(test: &str) -> Option<&'static str> {
     let has_psutil = |python: &&str| {
         let import = Command::new(python).args(["-c", "import psutil"]).output();
         import.is_ok_and(|output| output.status.success())
     };
-    let Some(python) = ["python3", "/usr/bin/python3"].into_iter().find(has_psutil) else {
-        return vproc_tests::skip(test, "no python3 has psutil");
-    };
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(has_psutil);
+    if python.is_none() {
+        vproc_tests::skip(test, "no python3 has psutil");
+    }
+    python
+}
+
+fn psutil(test: &str, container: &Container, name: &str, expected: [u64; 2]) {
+    let Some(python) = python_with_psutil(test) else { return };
     let text = printed(container.exec(&[python, "-c", PSUTIL, name]), "psutil");
     let numbers: Vec<u64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
     assert_eq!(numbers, expected, "psutil");

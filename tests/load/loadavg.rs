@@ -14,14 +14,14 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// Running, total, and the newest pid.
-fn tasks(text: &str) -> [u32; 3] {
+pub(crate) fn tasks(text: &str) -> [u32; 3] {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (running, total) = words[3].split_once('/').unwrap();
     [running, total, words[4]].map(|word| word.parse().unwrap())
 }
 
 /// Of every task whose pid namespace is that of `init`: its number there.
-fn numbers_in(init: u32) -> Vec<u32> {
+pub(crate) fn numbers_in(init: u32) -> Vec<u32> {
     let namespace = |task: &str| fs::read_link(format!("/proc/{task}/ns/pid")).ok();
     let own = namespace(&init.to_string()).unwrap();
     let listing = fs::read_dir("/proc").unwrap().flatten();

@@ -7,13 +7,17 @@
 //! is taken up to three times: the machine has other work to do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod busy;
 mod clients;
 mod counters;
 mod cpu;
+mod groups;
 mod identity;
 mod io;
 mod loadavg;
 mod monotony;
+mod mounted;
+mod nested;
 mod pressure;
 mod roles;
 mod stage;
@@ -21,6 +25,7 @@ mod time;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
+use std::time::Instant;
 
 type Test = (&'static str, fn(&str));
 
@@ -34,12 +39,14 @@ fn main() -> ExitCode {
     }
     let all = [
         cpu::TESTS,
+        busy::TESTS,
         monotony::TESTS,
         time::TESTS,
         loadavg::TESTS,
         io::TESTS,
         pressure::TESTS,
         identity::TESTS,
+        nested::TESTS,
         clients::TESTS,
     ];
     let tests = chosen(all.concat(), &arguments);
@@ -70,7 +77,9 @@ fn run(tests: &[Test]) -> ExitCode {
     println!("running {} tests", tests.len());
     let mut failed = Vec::new();
     for (name, test) in tests {
+        let begin = Instant::now();
         let passed = catch_unwind(|| test(name)).is_ok();
+        println!("{name}: {:.1} s", begin.elapsed().as_secs_f64());
         println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
         if !passed {
             failed.push(*name);

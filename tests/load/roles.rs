@@ -15,6 +15,9 @@ pub(crate) fn play(arguments: &[String]) {
         ["spin", users, systems, mixed] => {
             spin(users.parse().unwrap(), systems.parse().unwrap(), mixed.parse().unwrap());
         }
+        ["beat"] => beat(),
+        ["hold", mib] => hold(mib.parse().unwrap()),
+        ["reread", times, files @ ..] => reread(times.parse().unwrap(), files),
         ["watch", file, count, pause] => {
             watch(file, count.parse().unwrap(), pause.parse().unwrap())
         }
@@ -72,6 +75,34 @@ fn mixed_for_a_while() {
     system_for_a_while();
 }
 
+/// Works for a tenth of the time, in both modes.
+fn beat() {
+    loop {
+        mixed_for_a_while();
+        std::thread::sleep(18 * WHILE);
+    }
+}
+
+/// Holds so much memory, no two pages the same, until it is killed.
+fn hold(mib: usize) {
+    let pages: Vec<u64> = (0..(mib << 20) as u64 / 8).collect();
+    std::hint::black_box(&pages);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Reads files one after another, some times.
+fn reread(times: u32, files: &[&str]) {
+    let mut buffer = vec![0; 1 << 18];
+    for _ in 0..times {
+        for file in files {
+            let mut file = File::open(file).unwrap();
+            while file.read(&mut buffer).unwrap() > 0 {}
+        }
+    }
+}
+
 /// One read of a file, between two looks at the clock that all share.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Seen {
@@ -105,11 +136,13 @@ fn watch(file: &str, count: u32, pause: u64) {
     println!("{}", serde_json::to_string(&all).unwrap());
 }
 
-/// The counters of `/proc/stat` and `/proc/uptime`, by name.
-pub(crate) type Counters = BTreeMap<String, u64>;
+/// The counters of each line of `/proc/stat` and of `/proc/uptime`, by its label.
+pub(crate) type Counters = BTreeMap<String, Vec<u64>>;
 
 /// Reads both files, so often or for so long, and fails as soon as a number
-/// is smaller than before. It begins with what an earlier reader left.
+/// is smaller than before. It begins with what an earlier reader left. An
+/// emulated machine reads faster than it parses: this makes no string of any
+/// number.
 fn climb(reads: u32, seconds: u64, carried: &str) {
     let start = Instant::now();
     let mut last: Counters = fs::read_to_string(carried)
@@ -117,13 +150,18 @@ fn climb(reads: u32, seconds: u64, carried: &str) {
         .map(|text| serde_json::from_str(&text).unwrap())
         .unwrap_or_default();
     let mut done = 0;
+    let mut text = String::new();
     while done < reads && start.elapsed() < Duration::from_secs(seconds) {
-        for counters in [stat_counters, uptime_counters] {
-            for (name, value) in counters() {
-                let before = last.insert(name.clone(), value).unwrap_or(0);
-                assert!(before <= value, "read {done}: {name} fell from {before} to {value}");
+        read_again("/proc/stat", &mut text);
+        for line in text.lines() {
+            let (label, rest) = line.split_once(' ').unwrap();
+            // The tasks of this moment are no counters.
+            if !label.starts_with("procs_") && label != "btime" {
+                climbs(&mut last, done, label, rest);
             }
         }
+        read_again("/proc/uptime", &mut text);
+        climbs(&mut last, done, "uptime", &text);
         done += 1;
     }
     let mut file = File::create(carried).unwrap();
@@ -131,27 +169,33 @@ fn climb(reads: u32, seconds: u64, carried: &str) {
     println!("{done}");
 }
 
-fn stat_counters() -> Counters {
-    let text = fs::read_to_string("/proc/stat").unwrap();
-    let mut counters = Counters::new();
-    for line in text.lines() {
-        let (label, rest) = line.split_once(' ').unwrap();
-        // The tasks of this moment are no counters.
-        if label.starts_with("procs_") || label == "btime" {
-            continue;
-        }
-        for (column, word) in rest.split_whitespace().enumerate() {
-            counters.insert(format!("{label} {column}"), word.parse().unwrap());
-        }
-    }
-    counters
+/// Opens it each time: what a mount shows to one who has it open may be of that
+/// moment.
+fn read_again(path: &str, text: &mut String) {
+    text.clear();
+    File::open(path).unwrap().read_to_string(text).unwrap();
 }
 
-fn uptime_counters() -> Counters {
-    let text = fs::read_to_string("/proc/uptime").unwrap();
-    let hundredths = |word: &str| word.replace('.', "").parse().unwrap();
-    text.split_whitespace()
-        .zip(["uptime", "idle"])
-        .map(|(word, name)| (name.to_owned(), hundredths(word)))
-        .collect()
+/// No number of a line is smaller than that of the line before.
+fn climbs(last: &mut Counters, done: u32, label: &str, numbers: &str) {
+    if !last.contains_key(label) {
+        last.insert(label.to_owned(), Vec::new());
+    }
+    let before = last.get_mut(label).unwrap();
+    for (column, word) in numbers.split_ascii_whitespace().enumerate() {
+        // Those of uptime are hundredths, with a point.
+        let digits = word.bytes().filter(|byte| *byte != b'.');
+        let value = digits.fold(0, |value, digit| {
+            assert!(digit.is_ascii_digit(), "{label} {numbers}");
+            value * 10 + u64::from(digit - b'0')
+        });
+        match before.get_mut(column) {
+            Some(before) => {
+                let fell = *before > value;
+                assert!(!fell, "read {done}: {label} {column} fell from {before} to {value}");
+                *before = value;
+            }
+            None => before.push(value),
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! Containers, mounts and groups that are gone when a test ends.
 
+use crate::groups::{Groups, groups_of};
+use crate::mounted::Mount;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The program, as cargo built it for this test.
@@ -15,6 +17,10 @@ pub(crate) fn unavailable() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("it needs root".to_owned());
     }
+    if lacks_run() {
+        let fuse = Path::new("/dev/fuse").exists();
+        return (!fuse).then(|| "it needs /dev/fuse".to_owned());
+    }
     let limits = ["--memory", "64M", "--cpus", "1", "--cpuset", "0", "--", "true"];
     let output = Command::new(VPROCCTL).arg("run").args(limits).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
@@ -23,6 +29,26 @@ pub(crate) fn unavailable() -> Option<String> {
         _ if error.contains("the files show the start") => Some(error.trim().to_owned()),
         _ => None,
     }
+}
+
+/// Whether containers are made of `unshare` and bind mounts, since this kernel
+/// lacks what `vprocctl run` needs (`mount_setattr`, Linux 5.12), or since
+/// `VPROC_CONTAINERS=unshare` says so.
+pub(crate) fn lacks_run() -> bool {
+    is_old() || std::env::var("VPROC_CONTAINERS").is_ok_and(|kind| kind == "unshare")
+}
+
+fn is_old() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|word| word.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap(), numbers.next().unwrap()) < (5, 12)
+}
+
+/// Whether containers have a clock of their own. Linux 5.10 moves the uptime of a
+/// time namespace, but not the start of processes in `/proc/PID/stat`: with its own
+/// files, too, they started in the future there.
+pub(crate) fn have_clocks() -> bool {
+    Path::new("/proc/self/ns/time").exists() && !is_old()
 }
 
 /// Whether this machine is emulated: there everything takes twenty times as
@@ -74,43 +100,6 @@ pub(crate) fn ensure(holds: bool, reason: impl FnOnce() -> String) -> Result<(),
     if holds { Ok(()) } else { Err(reason()) }
 }
 
-/// Where each v1 controller is mounted, and v2 as "".
-pub(crate) fn hierarchies() -> BTreeMap<String, PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let mut found = BTreeMap::new();
-    for line in mounts.lines() {
-        let (place, kind) = line.split_once(" - ").unwrap();
-        let point = PathBuf::from(place.split(' ').nth(4).unwrap());
-        let kind: Vec<&str> = kind.split(' ').collect();
-        match kind[0] {
-            "cgroup2" => drop(found.entry(String::new()).or_insert(point)),
-            "cgroup" => kind[2].split(',').for_each(|controller| {
-                found.entry(controller.to_owned()).or_insert_with(|| point.clone());
-            }),
-            _ => {}
-        }
-    }
-    found
-}
-
-/// The groups of a process: the directory for each v1 controller, and for v2
-/// as "".
-pub(crate) fn groups_of(pid: u32) -> BTreeMap<String, PathBuf> {
-    let points = hierarchies();
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let mut groups = BTreeMap::new();
-    for line in text.lines() {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (controllers, path) = (parts.next().unwrap(), parts.next().unwrap());
-        for controller in controllers.split(',') {
-            if let Some(point) = points.get(controller) {
-                groups.insert(controller.to_owned(), point.join(path.trim_start_matches('/')));
-            }
-        }
-    }
-    groups
-}
-
 /// A process that is killed and waited for.
 pub(crate) struct Running(pub(crate) Child);
 
@@ -152,9 +141,13 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
     text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-/// A container that runs.
+/// A container that runs. Its fields are dropped in this order.
 pub(crate) struct Container {
     running: Running,
+    /// Whose files it has, unless `vprocctl run` serves it.
+    server: Option<Mount>,
+    /// Groups that the test made.
+    pub(crate) own: Option<Groups>,
     /// Its process 1, as the host numbers it.
     pub(crate) init: u32,
     /// Its groups, by controller.
@@ -164,6 +157,9 @@ pub(crate) struct Container {
 impl Container {
     /// From `vprocctl run`, with live files.
     pub(crate) fn start(limits: &[&str], command: &[&str]) -> Self {
+        if lacks_run() {
+            return Container::bound(limits, command);
+        }
         let mut run = Command::new(VPROCCTL);
         run.arg("run").args(limits).arg("--").args(command);
         let running = Running(run.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
@@ -174,7 +170,52 @@ impl Container {
             // Its files are there as soon as its command is.
             inits.into_iter().find(|init| !children(*init).is_empty())
         });
-        Container { running, init, groups: groups_of(init) }
+        Container { running, server: None, own: None, init, groups: groups_of(init) }
+    }
+
+    /// The same as `vprocctl run` makes, of `unshare` and bind mounts.
+    fn bound(limits: &[&str], command: &[&str]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let limits = limits.chunks(2).map(|limit| (limit[0], limit[1]));
+        let parent = limits.clone().find(|(option, _)| *option == "--cgroup-parent");
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("vproc-load-{}-bound-{number}", std::process::id());
+        let own = Groups::new(parent.map_or("/", |(_, path)| path), &[&name]);
+        for (option, value) in limits.filter(|(option, _)| *option != "--cgroup-parent") {
+            own.limit(0, option, value);
+        }
+        let init = ["sh", "-c", "\"$@\" & wait", "sh"];
+        Container::served(own, &[&init[..], command].concat(), &[])
+    }
+
+    /// With an init in the last of these groups, a clock of its own where the
+    /// kernel has that, and the files of a mount.
+    pub(crate) fn served(own: Groups, init: &[&str], options: &[&str]) -> Self {
+        let server = Mount::start(&[]);
+        let uptime = fs::read_to_string("/proc/uptime").unwrap();
+        let ago = format!("-{}", uptime.split('.').next().unwrap());
+        let mut options = options.to_vec();
+        if have_clocks() {
+            options.extend(["-T", "--boottime", &ago]);
+        }
+        let mut groups: Vec<&Path> = own.last().values().map(PathBuf::as_path).collect();
+        groups.dedup();
+        let mut container = Container::unshare(&groups, &options, init);
+        // It waits outside, and is no task of the container.
+        let outside = container.outside().to_string();
+        for group in groups_of(std::process::id()).values() {
+            fs::write(group.join("cgroup.procs"), &outside).unwrap();
+        }
+        let child_runs = |pid: u32| {
+            let executable = |pid| fs::read_link(format!("/proc/{pid}/exe")).ok();
+            let child = *children(pid).first()?;
+            (executable(child)? != executable(pid)?).then_some(())
+        };
+        wait_for("the command of a container", || child_runs(container.init));
+        server.bind(container.init);
+        container.server = Some(server);
+        container.own = Some(own);
+        container
     }
 
     /// From `unshare` in these groups, without files of ours.
@@ -193,7 +234,11 @@ impl Container {
             // It was unshare itself until it is the command.
             (executable(first)? != executable(pid)?).then_some(first)
         });
-        Container { running, init, groups: groups_of(init) }
+        Container { running, server: None, own: None, init, groups: groups_of(init) }
+    }
+
+    pub(crate) fn server(&self) -> Option<&Mount> {
+        self.server.as_ref()
     }
 
     /// The process that was started, outside.
@@ -261,83 +306,4 @@ pub(crate) fn printed(mut command: Command, what: &str) -> String {
     let error = String::from_utf8_lossy(&stderr);
     assert!(status.success() && error.is_empty(), "{what}: {status}: {error}");
     String::from_utf8(stdout).unwrap()
-}
-
-/// `vprocctl mount` at a place of its own.
-pub(crate) struct Mount {
-    holder: Running,
-    directory: tempfile::TempDir,
-}
-
-impl Mount {
-    pub(crate) fn start(options: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new(VPROCCTL);
-        command.arg("mount").arg(directory.path().join("mount"));
-        command.arg("--state").arg(directory.path().join("state")).args(options);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "nothing was mounted");
-        Mount { holder: Running(child), directory }
-    }
-
-    pub(crate) fn path(&self) -> PathBuf {
-        self.directory.path().join("mount")
-    }
-
-    /// Puts its files into a container.
-    pub(crate) fn attach(&self, container: &Container) {
-        let mut command = Command::new(VPROCCTL);
-        let state = self.directory.path().join("state");
-        command.args(["attach", "--pid", &container.init.to_string(), "--mount"]).arg(state);
-        let text = printed(command, "attach");
-        assert!(text.contains("/proc/stat attached"), "{text}");
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.holder.0);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.holder.0.wait();
-    }
-}
-
-/// A group with a limit of memory, where memory is counted.
-pub(crate) struct MemoryGroup(pub(crate) PathBuf);
-
-impl MemoryGroup {
-    pub(crate) fn new(name: &str, limit: u64) -> Self {
-        let points = hierarchies();
-        let parent = points.get("memory").or_else(|| points.get("")).unwrap();
-        MemoryGroup::below(parent, name, limit)
-    }
-
-    pub(crate) fn below(parent: &Path, name: &str, limit: u64) -> Self {
-        let path = parent.join(format!("vproc-load-{}-{name}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        let group = MemoryGroup(path);
-        let v1 = group.0.join("memory.limit_in_bytes");
-        let file = if v1.exists() { v1 } else { group.0.join("memory.max") };
-        // A v2 group below one with processes gets no controller.
-        if file.exists() {
-            fs::write(file, limit.to_string()).unwrap();
-        }
-        group
-    }
-}
-
-impl Drop for MemoryGroup {
-    fn drop(&mut self) {
-        remove_soon(&self.0);
-    }
-}
-
-/// Removes a group as soon as its processes are gone.
-pub(crate) fn remove_soon(group: &Path) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while fs::remove_dir(group).is_err() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

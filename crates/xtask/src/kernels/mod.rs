@@ -25,13 +25,15 @@ usage: cargo xtask kernels [OPTION…] [NAME…] [-- FILTER…]
 
 Boots kernels of Debian in QEMU, without KVM, and runs the test programs there
 that depend on the kernel. FILTER goes to each of them. NAME is 5.10, 6.1, 6.12
-or newest; without any, it is 6.1 and 6.12.
+or newest; without any, it is 6.1 and 6.12. What is called VPROC_… in the
+environment is there in the guests, too.
 
   --run COMMAND          run this in the shell instead, in this directory, with
                          what cargo has built first on the PATH
+  --only PROGRAM         run this test program, and others that are named so
   --layout v2|v1|hybrid  how cgroups are mounted; v1 and hybrid only before 6.12.
                          Several with commas between, or `all`: one guest each
-  --limit SECONDS        how long one test program may take; default 360
+  --limit SECONDS        how long one test program may take; default 600
   --retry                run programs that fail once more, on a fresh machine:
                          what is wrong with them is wrong the second time, too
   --require              fail where something that this needs is missing
@@ -47,6 +49,7 @@ struct Options {
     names: Vec<String>,
     layouts: Vec<String>,
     limit: u64,
+    only: Vec<String>,
     retry: bool,
     require: bool,
     run: Option<String>,
@@ -58,7 +61,8 @@ impl Options {
         let mut options = Options {
             names: Vec::new(),
             layouts: vec!["v2".into()],
-            limit: 360,
+            limit: 600,
+            only: Vec::new(),
             retry: false,
             require: false,
             run: None,
@@ -71,6 +75,7 @@ impl Options {
                 "--retry" => options.retry = true,
                 "--require" => options.require = true,
                 "--run" => options.run = Some(value()?.clone()),
+                "--only" => options.only.push(value()?.clone()),
                 "--layout" => options.layouts = layouts(value()?)?,
                 "--limit" => {
                     let text = value()?;
@@ -155,7 +160,7 @@ pub(super) fn main(arguments: &[String]) -> Result<(), String> {
     }
     let programs = match &options.run {
         Some(command) => vec![Program::shell(command, &workspace(), &target()?)],
-        None => programs::build()?,
+        None => programs::build(&options.only)?,
     };
     let mut rows = Vec::new();
     for guest in guests {
@@ -184,7 +189,10 @@ fn run(
     let kernel = debian::cached(&directory)
         .ok_or_else(|| format!("no kernel in {}", directory.display()))?;
     println!("\nLinux {}, cgroups {layout}", kernel.release);
-    let script = programs::script(programs, options.limit, &options.filter);
+    // Of the tests: `VPROC_READS`, say.
+    let settings: Vec<(String, String)> =
+        std::env::vars().filter(|(name, _)| name.starts_with("VPROC_")).collect();
+    let script = programs::script(programs, options.limit, &options.filter, &settings);
     let names: Vec<&str> = programs.iter().map(|program| program.name.as_str()).collect();
     let guest = Guest {
         kernel: &kernel,

@@ -45,8 +45,11 @@ impl Program {
 }
 
 /// Builds all test programs as `cargo xtask test` does, and returns those that
-/// go into a guest.
-pub(super) fn build() -> Result<Vec<Program>, String> {
+/// go into a guest, or of them only those that are named.
+pub(super) fn build(only: &[String]) -> Result<Vec<Program>, String> {
+    if let Some(unknown) = only.iter().find(|name| !NAMES.contains(&name.as_str())) {
+        return Err(format!("no test program `{unknown}`: there are {}", NAMES.join(", ")));
+    }
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--workspace", "--release", "--no-run", "--message-format=json"]);
     let output = cargo.stderr(Stdio::inherit()).output();
@@ -55,12 +58,13 @@ pub(super) fn build() -> Result<Vec<Program>, String> {
         return Err(format!("cargo test --no-run ended with {}", output.status));
     }
     let messages = String::from_utf8_lossy(&output.stdout);
-    let programs: Vec<Program> = messages.lines().filter_map(program).collect();
+    let mut programs: Vec<Program> = messages.lines().filter_map(program).collect();
     let find = |name: &&str| programs.iter().any(|program| program.name == **name);
-    match NAMES.iter().find(|name| !find(name)) {
-        Some(name) => Err(format!("cargo built no test program `{name}`")),
-        None => Ok(programs),
+    if let Some(name) = NAMES.iter().find(|name| !find(name)) {
+        return Err(format!("cargo built no test program `{name}`"));
     }
+    programs.retain(|program| only.is_empty() || only.contains(&program.name));
+    Ok(programs)
 }
 
 fn program(message: &str) -> Option<Program> {
@@ -78,9 +82,18 @@ fn text(json: &str, key: &str) -> Option<String> {
     rest.split_once('"').map(|(value, _)| value.to_owned())
 }
 
-/// The end of the guest's script: runs every program, each for so many seconds.
-pub(super) fn script(programs: &[&Program], seconds: u64, filter: &[String]) -> String {
+/// The end of the guest's script: runs every program, each for so many seconds,
+/// with these settings.
+pub(super) fn script(
+    programs: &[&Program],
+    seconds: u64,
+    filter: &[String],
+    settings: &[(String, String)],
+) -> String {
     let mut script = String::new();
+    for (name, value) in settings {
+        let _ = writeln!(script, "export {name}={}", quoted(value));
+    }
     for Program { name, executable, arguments, directory } in programs {
         let (directory, executable) = (quoted(directory), quoted(executable));
         let _ = write!(script, "program {name} {seconds} {directory} {executable}");
@@ -161,8 +174,10 @@ mod tests {
         assert_eq!(found.directory, "/a/b");
         assert!(program(&message.replace(r#""name":"live""#, r#""name":"other""#)).is_none());
         let filter = ["it's".to_owned()];
-        let expected = "program live 9 '/a/b' '/t/live-1' 'it'\\''s'\nfinish\n";
-        assert_eq!(script(&[&found], 9, &filter), expected);
+        let settings = [("VPROC_READS".to_owned(), "9".to_owned())];
+        let expected =
+            "export VPROC_READS='9'\nprogram live 9 '/a/b' '/t/live-1' 'it'\\''s'\nfinish\n";
+        assert_eq!(script(&[&found], 9, &filter, &settings), expected);
     }
 
     #[test]

@@ -69,7 +69,9 @@ impl Marked {
     fn line(&mut self, line: &str, change: Change) {
         let own = label(line);
         // What follows the label, or stands before the colon of an ordinal.
-        let is_row = own.is_empty() && line.contains(|c: char| c.is_ascii_alphabetic());
+        let is_row = own.is_empty()
+            && !line.contains(':')
+            && line.contains(|c: char| c.is_ascii_alphabetic());
         let (mut column, mut seen_word) = (0, false);
         let mut rest = line;
         while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {

@@ -48,9 +48,11 @@ fn rust_keeps_what_a_container_needs_and_says_what_is_wrong() {
         captures().into_iter().find(|(name, _)| name == "v1-run-256m").unwrap();
     let environment = readings.environment.clone();
     let mut container = renderer.container(environment.clone()).unwrap();
-    container.render("/proc/loadavg", &readings).unwrap();
-    // After a busy minute. An average goes on from the last one; without, it begins again.
+    // After two quiet minutes and a busy one. An average goes on from the last one;
+    // without, all of the time counts as busy.
     let mut later = readings.clone();
+    later.now += 120_000_000_000;
+    container.render("/proc/loadavg", &later).unwrap();
     later.now += 60_000_000_000;
     for reading in later.records.iter_mut().flat_map(|record| &mut record.found) {
         if let Content::Tasks(tasks) = &mut reading.content {

@@ -81,7 +81,7 @@ impl Group {
         let cpu = format!("usage_usec user_usec system_usec nice_usec {pages}");
         let huge = [("hugetlb.2MB.max", "max\n".into()), ("hugetlb.2MB.current", "0\n".into())];
         let pressures = ["cpu", "memory", "io", "irq"];
-        let psi = pressures.map(|name| (format!("{name}.pressure"), pressure(next() >> 1)));
+        let psi = pressures.map(|name| (format!("{name}.pressure"), pressure(name, next() >> 1)));
         let files = [
             ("memory.max", max(self.memory_limit)),
             ("memory.high", max(self.memory_limit.map(|limit| limit / 2))),

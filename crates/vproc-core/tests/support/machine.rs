@@ -125,7 +125,7 @@ impl Machine {
         }
         self.node_directory(&mut files);
         for resource in ["cpu", "memory", "io", "irq"] {
-            let text = pressure(self.activity);
+            let text = pressure(resource, self.activity);
             files.insert(format!("/proc/pressure/{resource}"), text.into());
         }
         files
@@ -270,9 +270,9 @@ pub fn cpu_list(cpus: u32) -> String {
     if cpus == 1 { "0\n".into() } else { format!("0-{}\n", cpus.saturating_sub(1)) }
 }
 
-pub fn pressure(total: u64) -> String {
-    format!(
-        "some avg10=1.25 avg60=0.50 avg300=0.10 total={total}\n\
-         full avg10=0.00 avg60=0.00 avg300=0.00 total={total}\n"
-    )
+/// Of interrupts `psi_show` in `kernel/sched/psi.c` has no `some`.
+pub fn pressure(resource: &str, total: u64) -> String {
+    let some = format!("some avg10=1.25 avg60=0.50 avg300=0.10 total={total}\n");
+    let full = format!("full avg10=0.00 avg60=0.00 avg300=0.00 total={total}\n");
+    if resource == "irq" { full } else { some + &full }
 }

@@ -137,8 +137,12 @@ impl Running {
         let mut child = Command::new("sh");
         child.env("GROUPS_TO_JOIN", joined.join(" ")).args(["-c", script, "sh"]).args(command);
         let running = Running(child.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
-        let name = Path::new(command[0]).file_name().unwrap().to_str().unwrap().to_owned();
-        wait_for("exec", || (comm(running.pid())? == name).then_some(()));
+        // Not by its name: a command that starts another one may be that already.
+        wait_for("exec", || {
+            let line = fs::read(format!("/proc/{}/cmdline", running.pid())).ok()?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            (!line.is_empty() && !line.contains("GROUPS_TO_JOIN")).then_some(())
+        });
         running
     }
 

@@ -42,7 +42,10 @@ struct Caller {
 
 impl Caller {
     fn start(script: &str) -> Self {
-        Self::spawn(Command::new(std::env::current_exe().unwrap()).env(ROLE, script))
+        // What a shell starts in the background ignores SIGINT, and so do we then.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT").arg(std::env::current_exe().unwrap());
+        Self::spawn(command.env(ROLE, script))
     }
 
     fn spawn(command: &mut Command) -> Self {

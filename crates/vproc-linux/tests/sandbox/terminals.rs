@@ -30,8 +30,9 @@ impl Terminal {
         let name = ptsname(&keyboard, Vec::new()).unwrap();
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let screen = File::from(open(name, flags, Mode::empty()).unwrap());
-        let mut command = Command::new("setsid");
-        command.args(["--ctty", "--wait", "sh", "-c", shell]);
+        // What a shell starts in the background ignores SIGINT, and so do we then.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", "setsid", "--ctty", "--wait", "sh", "-c", shell]);
         command.arg(std::env::current_exe().unwrap()).env(ROLE, script);
         command.stdin(screen.try_clone().unwrap()).stdout(screen.try_clone().unwrap());
         let session = command.stderr(screen).spawn().unwrap();

@@ -137,11 +137,16 @@ impl Running {
         let mut child = Command::new("sh");
         child.env("GROUPS_TO_JOIN", joined.join(" ")).args(["-c", script, "sh"]).args(command);
         let running = Running(child.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
-        // Not by its name: a command that starts another one may be that already.
+        // Not by its name: a command that starts another one may be that already. At
+        // first, its memory is still ours (vfork(2)).
+        let line = |of: &str| {
+            let line = fs::read(format!("/proc/{of}/cmdline")).ok()?;
+            Some(String::from_utf8_lossy(&line).into_owned()).filter(|line| !line.is_empty())
+        };
+        let ours = line("self").unwrap();
         wait_for("exec", || {
-            let line = fs::read(format!("/proc/{}/cmdline", running.pid())).ok()?;
-            let line = String::from_utf8_lossy(&line).into_owned();
-            (!line.is_empty() && !line.contains("GROUPS_TO_JOIN")).then_some(())
+            let line = line(&running.pid().to_string())?;
+            (line != ours && !line.contains("GROUPS_TO_JOIN")).then_some(())
         });
         running
     }
